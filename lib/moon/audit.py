@@ -1,0 +1,41 @@
+"""The audit log: one JSON line for every action, also a refused one. No transcript text and no secret goes in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moon.clock import now_text
+from moon.files import append_line
+from moon.paths import Home
+
+
+def record(
+    home: Home,
+    action: str,
+    outcome: str,
+    *,
+    cycle_id: str = "",
+    agent: str = "",
+    session_key: str = "",
+    session_id: str = "",
+    duration_ms: int = 0,
+    ids: list[str] | None = None,
+    reason: str = "",
+    **more: Any,
+) -> None:
+    """Append one line. `ids` names what the action made; `reason` says why it was refused, deferred or failed."""
+    line = {
+        "time": now_text(),
+        "cycle_id": cycle_id,
+        "agent": agent,
+        "session_key": session_key,
+        "session_id": session_id,
+        "action": action,
+        "outcome": outcome,
+        "duration_ms": duration_ms,
+        "ids": ids or [],
+        "reason": reason,
+        **more,
+    }
+    append_line(home.audit_log, json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"), durable=False)

@@ -1,0 +1,19 @@
+"""Start the tool whose name the launcher was called by."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+TOOLS = ("sample", "archive", "index", "prune", "distill", "rollover", "recall", "status", "verify", "watch")
+
+
+def main() -> int:
+    """Run `moon.cli.<tool>.main(arguments)` and return its exit code."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TOOLS:
+        print("moon: call one of " + ", ".join(f"moon-{tool}" for tool in TOOLS), file=sys.stderr)
+        return 2
+    tool = sys.argv[1]
+    from moon.cli.common import run_tool
+
+    return run_tool(f"moon-{tool}", importlib.import_module(f"moon.cli.{tool}").main, sys.argv[2:])

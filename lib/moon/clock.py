@@ -1,0 +1,84 @@
+"""Time: one source of "now", one text form of it, and local dates.
+
+Instants are integer milliseconds since the epoch (what OpenClaw stores) or RFC 3339 text in UTC (what documents hold).
+`MOON_NOW` (RFC 3339) replaces the clock, so that tests need not wait.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import date, datetime, timezone, tzinfo
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, from the clock or from MOON_NOW."""
+    fixed = os.environ.get("MOON_NOW")
+    if fixed:
+        parsed = parse_ms(fixed)
+        if parsed is not None:
+            return parsed
+    return time.time_ns() // 1_000_000
+
+
+def format_ms(instant: int) -> str:
+    """`1795332000123` → `2026-11-22T06:00:00.123Z`."""
+    whole = datetime.fromtimestamp(instant // 1000, tz=timezone.utc)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"
+
+
+def now_text() -> str:
+    """Now as RFC 3339 text in UTC."""
+    return format_ms(now_ms())
+
+
+def parse_ms(value: object) -> int | None:
+    """Read an RFC 3339 text, or a number of milliseconds or seconds, as milliseconds; None when it is neither.
+
+    Numbers below 10^11 are taken as seconds: as milliseconds they would lie before 1973-03-03.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return int(value * 1000) if abs(value) < 1e11 else int(value)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    try:
+        parsed = datetime.fromisoformat(_with_offset(text))
+    except ValueError:
+        return None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    return int(parsed.timestamp() * 1000)
+
+
+def _with_offset(text: str) -> str:
+    """Bring `…Z` and odd fraction lengths into the form that Python 3.10's fromisoformat reads."""
+    if text[-1:] in "Zz":
+        text = text[:-1] + "+00:00"
+    head, dot, tail = text.partition(".")
+    if not dot:
+        return text
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
+
+
+def zone(name: str) -> tzinfo | None:
+    """The time zone of that IANA name; the machine's own zone (None, as datetime means it) for an empty name.
+
+    Raises `LookupError` for an unknown name.
+    """
+    if not name:
+        return None
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise LookupError(f"unknown time zone {name!r}") from error
+
+
+def local_date(instant: int, zone_name: str) -> date:
+    """The calendar date of an instant in the named zone."""
+    return datetime.fromtimestamp(instant / 1000, tz=timezone.utc).astimezone(zone(zone_name)).date()

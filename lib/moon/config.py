@@ -1,0 +1,376 @@
+"""Configuration: read → environment → schema → cross-field checks → a frozen value.
+
+`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached by a hash of everything
+it came from, because an idle tick can not afford to import YAML and jsonschema.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from moon import __version__, schema
+from moon.clock import zone
+from moon.errors import ConfigInvalid, MoonError
+from moon.files import read_bounded, write_atomic
+from moon.paths import Home
+
+Section = TypeVar("Section")
+Values = dict[str, Any]
+# Variables that steer Moon itself and are no configuration keys.
+RESERVED = frozenset({"MOON_HOME", "MOON_CONFIG", "MOON_NOW", "MOON_PYTHON", "MOON_DEBUG", "MOON_LOCK_FD"})
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    archive: float
+    prune: float
+    distill: float
+    hysteresis: float
+    cooldown_seconds: int
+
+
+@dataclass(frozen=True)
+class Guard:
+    idle_seconds: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    providers: list[str]
+    max_age_seconds: int
+
+
+@dataclass(frozen=True)
+class Archive:
+    idle_seconds: int
+    compress_from_bytes: int
+
+
+@dataclass(frozen=True)
+class Index:
+    attempts: int
+    markdown: bool
+
+
+@dataclass(frozen=True)
+class Prune:
+    mode: str
+    max_lines: int
+
+
+@dataclass(frozen=True)
+class Rollover:
+    mode: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Circuit:
+    failures: int
+    open_seconds: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    calls_per_day: int
+    tokens_per_day: int
+    calls_per_cycle: int
+    tokens_per_cycle: int
+
+
+@dataclass(frozen=True)
+class ModelProvider:
+    models: list[str]
+    base_url: str
+    api_key_env: str
+    api_key_command: list[str]
+
+
+@dataclass(frozen=True)
+class Distill:
+    providers: list[str]
+    pending: str
+    timeout_seconds: float
+    retries: int
+    chunk_tokens: int
+    output_tokens: int
+    tool_result_chars: int
+    prompts: str
+    local_chars: int
+    circuit: Circuit
+    budget: Budget
+    gemini: ModelProvider
+    openai: ModelProvider
+
+
+@dataclass(frozen=True)
+class Qmd:
+    enabled: str | bool
+    bin: str
+    index: str
+    collection: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class OpenClaw:
+    bin: str
+    state_dir: str
+    timeout_seconds: float
+    action_timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class Paths:
+    memory: str
+
+
+@dataclass(frozen=True)
+class Redact:
+    patterns: list[dict[str, str]]
+    rules: str
+
+
+@dataclass(frozen=True)
+class Timer:
+    interval_seconds: int
+
+
+@dataclass(frozen=True)
+class Retention:
+    cycles_days: int
+
+
+@dataclass(frozen=True)
+class Config:
+    """What moon.yaml and the environment say, with every default filled in."""
+
+    thresholds: Thresholds
+    guard: Guard
+    usage: Usage
+    archive: Archive
+    index: Index
+    prune: Prune
+    rollover: Rollover
+    distill: Distill
+    qmd: Qmd
+    openclaw: OpenClaw
+    paths: Paths
+    redact: Redact
+    timer: Timer
+    retention: Retention
+    timezone: str
+
+
+def load(home: Home) -> Config:
+    """Read the configuration of this home. Raises `ConfigInvalid` with every problem at once."""
+    data = _read_file(home)
+    overrides = {name: value for name, value in os.environ.items() if name.startswith("MOON_") and name not in RESERVED}
+    key = _cache_key(data, overrides)
+    values = _cached(home, key)
+    if values is None:
+        values = resolve(data, overrides, str(home.config_file))
+        _cache(home, key, values)
+    return build(Config, values)
+
+
+def _read_file(home: Home) -> bytes:
+    try:
+        return read_bounded(home.config_file, 1 << 20)
+    except FileNotFoundError:
+        if "MOON_CONFIG" in os.environ:
+            raise ConfigInvalid(
+                f"no configuration at {home.config_file}",
+                path=str(home.config_file),
+                hint="MOON_CONFIG names it: correct or unset it, or copy moon.yaml.example there",
+            ) from None
+        return b""
+
+
+def _cache_key(data: bytes, overrides: Mapping[str, str]) -> str:
+    stat = (schema.FOLDER / "config.schema.json").stat()
+    parts = [__version__, stat.st_mtime_ns, stat.st_size, hashlib.sha256(data).hexdigest(), sorted(overrides.items())]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _cached(home: Home, key: str) -> Values | None:
+    try:
+        cached = json.loads(read_bounded(home.cache / "config.json"))
+        return cached["values"] if cached["key"] == key else None
+    except (OSError, MoonError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _cache(home: Home, key: str, values: Values) -> None:
+    if not home.root.is_dir():
+        return
+    try:
+        write_atomic(home.cache / "config.json", json.dumps({"key": key, "values": values}))
+    except MoonError:
+        return
+
+
+def resolve(data: bytes, overrides: Mapping[str, str], source: str) -> Values:
+    """Plain values from YAML bytes and MOON_ variables, checked. Raises `ConfigInvalid`."""
+    shape = schema.load_schema("config")
+    values = _parse_yaml(data, source)
+    found = list(_apply_overrides(values, overrides, shape))
+    found += [*unknown_keys(values, shape), *schema.problems("config", _known_only(values, shape))]
+    if not found:
+        values = with_defaults(values, shape)
+        found = cross_check(values)
+    if found:
+        raise ConfigInvalid(
+            "configuration not understood: " + "; ".join(dict.fromkeys(found)),
+            path=source,
+            hint="moon.yaml.example shows every key; nothing was changed",
+        )
+    return values
+
+
+def _parse_yaml(data: bytes, source: str) -> Values:
+    if not data.strip():
+        return {}
+    import yaml
+
+    try:
+        values = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"not YAML: {error}", path=source, hint="compare it with moon.yaml.example") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigInvalid(
+            f"a mapping of keys is expected, not a {type(values).__name__}", path=source, hint="see moon.yaml.example"
+        )
+    return _without_empty(values)
+
+
+def _without_empty(values: Values) -> Values:
+    """Drop keys with nothing behind them: `timezone:` alone means the default, as does an empty section."""
+    kept = {str(key): _without_empty(value) if isinstance(value, dict) else value for key, value in values.items()}
+    return {key: value for key, value in kept.items() if value is not None}
+
+
+def _apply_overrides(values: Values, overrides: Mapping[str, str], shape: Values) -> Iterator[str]:
+    for name, text in sorted(overrides.items()):
+        path = name.removeprefix("MOON_").lower().split("__")
+        target = _at(shape, path)
+        if target is None:
+            if len(path) > 1:
+                yield _unknown(name, [f"MOON_{'__'.join(known).upper()}" for known in key_paths(shape)])
+            continue
+        place: Any = values
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            continue
+        place[path[-1]] = _from_text(text, target)
+
+
+def _at(shape: Values, path: list[str]) -> Values | None:
+    for part in path:
+        shape = shape.get("properties", {}).get(part)
+        if shape is None:
+            return None
+    return None if "properties" in shape else shape
+
+
+def key_paths(shape: Values, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every configuration key as a tuple of its path."""
+    for name, sub in shape.get("properties", {}).items():
+        if "properties" in sub:
+            yield from key_paths(sub, (*prefix, name))
+        else:
+            yield (*prefix, name)
+
+
+def _from_text(text: str, shape: Values) -> Any:
+    """The value that a variable's text means for a key of this type; the text itself when it means none."""
+    kind = shape.get("type")
+    if kind == "string" and "enum" not in shape:
+        return text
+    if kind == "array" and not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def unknown_keys(values: Values, shape: Values, prefix: str = "") -> Iterator[str]:
+    """A sentence for each key that the schema does not know, with the nearest one that it does."""
+    known = shape.get("properties")
+    if known is None or not isinstance(values, dict):
+        return
+    for name, value in values.items():
+        if name not in known:
+            yield _unknown(f"{prefix}{name}", [f"{prefix}{each}" for each in known])
+        else:
+            yield from unknown_keys(value, known[name], f"{prefix}{name}.")
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = schema.nearest(name, known)
+    return f"unknown key {name}" + (f", did you mean {close}?" if close else "")
+
+
+def _known_only(values: Any, shape: Values) -> Any:
+    known = shape.get("properties")
+    if known is None or not isinstance(values, dict):
+        return values
+    return {name: _known_only(value, known[name]) for name, value in values.items() if name in known}
+
+
+def with_defaults(values: Values, shape: Values) -> Values:
+    """Fill in what is not said, from the schema's `default`s."""
+    filled: Values = {}
+    for name, sub in shape["properties"].items():
+        if "properties" in sub:
+            filled[name] = with_defaults(values.get(name, {}), sub)
+        else:
+            filled[name] = values.get(name, sub["default"])
+    return filled
+
+
+def cross_check(values: Values) -> list[str]:
+    """What no schema can say: the order of thresholds, a time zone that exists, patterns that compile."""
+    import re
+
+    found = []
+    marks = values["thresholds"]
+    if not marks["archive"] < marks["prune"] < marks["distill"]:
+        found.append(
+            "thresholds: 0 < archive < prune < distill <= 1 is needed, "
+            f"not {marks['archive']}, {marks['prune']}, {marks['distill']}"
+        )
+    if marks["hysteresis"] >= marks["archive"]:
+        found.append("thresholds.hysteresis: must be smaller than thresholds.archive")
+    try:
+        zone(values["timezone"])
+    except LookupError as error:
+        found.append(f"timezone: {error}")
+    for number, pattern in enumerate(values["redact"]["patterns"]):
+        try:
+            re.compile(pattern["pattern"])
+        except re.error as error:
+            found.append(f"redact.patterns[{number}]: {error}")
+    return found
+
+
+def build(kind: type[Section], values: Values) -> Section:
+    """Make a (nested) frozen dataclass from plain values."""
+    made = {name: _built(hint, values[name]) for name, hint in get_type_hints(kind).items()}
+    return kind(**made)
+
+
+def _built(hint: Any, value: Any) -> Any:
+    return build(hint, value) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else value

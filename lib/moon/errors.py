@@ -1,0 +1,125 @@
+"""Errors that know what to say and which exit code they end in.
+
+Every error a user can meet is a `MoonError`: what happened (`message`), to which file or session (`path`), what to do
+next (`hint`), a stable `code` for scripts, and the exit status of the table in docs/contracts.md.
+"""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+PARTIAL = 3
+LOCKED = 75
+CONFIG = 78
+
+
+class MoonError(Exception):
+    """Base of all errors that Moon reports in words."""
+
+    code = "failed"
+    exit_code = FAILED
+
+    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.path = path
+
+    def as_dict(self) -> dict[str, str]:
+        """The entry of `errors` in a CommandReport."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "path": self.path}
+
+
+class UsageWrong(MoonError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    code = "usage"
+    exit_code = USAGE
+
+
+class ConfigInvalid(MoonError):
+    """moon.yaml or a MOON_ variable holds something Moon does not understand."""
+
+    code = "config_invalid"
+    exit_code = CONFIG
+
+
+class DocumentInvalid(MoonError):
+    """A JSON document does not fit its schema; the message names the failing path."""
+
+    code = "document_invalid"
+    exit_code = CONFIG
+
+
+class DocumentTooNew(DocumentInvalid):
+    """A JSON document has a newer major version than this Moon reads."""
+
+    code = "document_too_new"
+
+
+class HomeUnusable(MoonError):
+    """MOON_HOME can not be made, read or written."""
+
+    code = "home_unusable"
+
+
+class LockBusy(MoonError):
+    """Another Moon process holds the cycle lock."""
+
+    code = "locked"
+    exit_code = LOCKED
+
+
+class StoreAbsent(MoonError):
+    """OpenClaw's state folder or a store in it is not there."""
+
+    code = "store_absent"
+
+
+class StoreForeign(MoonError):
+    """A file stands where a store should be, but it is not one that OpenClaw writes."""
+
+    code = "store_foreign"
+
+
+class StoreTooNew(MoonError):
+    """The store has a schema version that this Moon does not know."""
+
+    code = "store_too_new"
+
+
+class SessionUnknown(MoonError):
+    """No session of that key or id is known."""
+
+    code = "session_unknown"
+
+
+class ArchiveDamaged(MoonError):
+    """An archive or the ledger does not read back as it was written."""
+
+    code = "archive_damaged"
+
+
+class DestructionRefused(MoonError):
+    """A promise that must hold before something destructive does not hold."""
+
+    code = "refused"
+
+
+class IndexUnusable(MoonError):
+    """The embedded index is missing, corrupt or of another version."""
+
+    code = "index_unusable"
+
+
+class OpenClawFailed(MoonError):
+    """The openclaw command is absent, failed, hung, or answered what can not be used."""
+
+    code = "openclaw_failed"
+
+
+class ProgramAbsent(MoonError):
+    """A program that should be run is not installed."""
+
+    code = "program_absent"

@@ -1,0 +1,189 @@
+"""Files that may not be lost: private modes, atomic writes, durable appends, one lock.
+
+A write goes to a temporary file beside its target, is flushed to the disk, and takes the target's name in one step, so
+that a reader sees the old bytes or the new ones and never a part. Files are 0600, folders 0700.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from moon.errors import HomeUnusable, LockBusy, MoonError
+
+LOCK_VARIABLE = "MOON_LOCK_FD"
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder, and each missing one above it, for its owner only. Raises `HomeUnusable`."""
+    try:
+        missing = []
+        probe = folder
+        while not probe.exists():
+            missing.append(probe)
+            probe = probe.parent
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise unusable(folder, error) from error
+    return folder
+
+
+def unusable(path: Path, error: OSError) -> HomeUnusable:
+    """Turn an operating system error about a file of ours into words and a remedy."""
+    hints = {
+        errno.ENOSPC: "the disk is full: free some room, the next run goes on where this one stopped",
+        errno.EDQUOT: "the disk quota is used up: free some room, the next run goes on where this one stopped",
+        errno.EACCES: "make it readable and writable for the user that runs Moon, or set MOON_HOME elsewhere",
+        errno.EPERM: "make it readable and writable for the user that runs Moon, or set MOON_HOME elsewhere",
+        errno.EROFS: "the file system is read-only: set MOON_HOME to a folder that can be written",
+        errno.ENOTDIR: "something in this path is a file, not a folder: set MOON_HOME elsewhere or move the file",
+    }
+    hint = hints.get(error.errno or 0, "see `moon-verify`, which checks MOON_HOME and its permissions")
+    return HomeUnusable(f"cannot use {path}: {error.strerror or error}", hint=hint, path=str(path))
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[int]:
+    """Give a descriptor to write to; on success it becomes `path`, on any error nothing is left behind."""
+    make_private(path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        raise unusable(path, error) from error
+    temporary = Path(name)
+    try:
+        yield descriptor
+        os.fsync(descriptor)
+        os.close(descriptor)
+        descriptor = -1
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise unusable(path, error) from error
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, however many calls the system makes of it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace a file's content in one step. Raises `HomeUnusable` (full disk, no permission)."""
+    with atomic_writer(path) as descriptor:
+        write_all(descriptor, data.encode() if isinstance(data, str) else data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder durable; file systems that cannot do that are left alone."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
+    """Add one line (without its newline) to the end of a file in one write. Raises `HomeUnusable`."""
+    make_private(path.parent)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            write_all(descriptor, line + b"\n")
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
+def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
+    """Read a whole file of at most `limit` bytes. Raises `FileNotFoundError`, or `MoonError` for all else."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unusable(path, error) from error
+    if len(data) > limit:
+        raise MoonError(f"{path} is larger than {limit} bytes", path=str(path), hint="this is no file of Moon's making")
+    return data
+
+
+class Lock:
+    """The one lock over a cycle: `flock` on a file, which the kernel frees whenever and however its holder ends.
+
+    The descriptor is inheritable, so it stays held across the exec from one station to the next; programs started by a
+    station do not inherit it (subprocess closes descriptors), so a hanging child cannot keep Moon locked out.
+    """
+
+    def __init__(self, descriptor: int, inherited: bool) -> None:
+        self.descriptor = descriptor
+        self.inherited = inherited
+
+    @classmethod
+    def take(cls, path: Path) -> Lock:
+        """Take the lock, or adopt the one that the station before handed on. Raises `LockBusy`."""
+        inherited = cls._inherited(path)
+        if inherited is not None:
+            return inherited
+        make_private(path.parent)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise unusable(path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise unusable(path, error) from error
+            raise LockBusy(
+                "another Moon process is at work",
+                hint="it holds the lock for one cycle only; try again in a moment, or see `moon-status`",
+                path=str(path),
+            ) from error
+        return cls(descriptor, inherited=False)
+
+    @classmethod
+    def _inherited(cls, path: Path) -> Lock | None:
+        number = os.environ.get(LOCK_VARIABLE, "")
+        if not number.isdigit():
+            return None
+        try:
+            held, named = os.fstat(int(number)), path.stat()
+        except OSError:
+            return None
+        if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino):
+            return None
+        # flock on a descriptor that already holds the lock is a no-op; on one that lost it, this takes it again.
+        try:
+            fcntl.flock(int(number), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return None
+        return cls(int(number), inherited=True)
+
+    def hand_on(self) -> None:
+        """Let the program that this process is about to exec keep the lock."""
+        os.set_inheritable(self.descriptor, True)
+        os.environ[LOCK_VARIABLE] = str(self.descriptor)
+
+    def release(self) -> None:
+        """Give the lock back before the process ends."""
+        with contextlib.suppress(OSError):
+            os.close(self.descriptor)
+        os.environ.pop(LOCK_VARIABLE, None)
