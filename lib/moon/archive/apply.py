@@ -1,0 +1,170 @@
+"""Store what the plan kept: segments first, read back, then the ledger, then the catalog.
+
+A crash between any two steps loses nothing: a segment without its ledger line is written again under the same name; a
+ledger line that the catalog has not is read in when the catalog is opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from moon.archive.plan import SEGMENT_BYTES, Keep, SetAside, Tally, select_new
+from moon.clock import now_text
+from moon.files import write_atomic
+from moon.openclaw.store import Transcript, TranscriptStore
+from moon.paths import Home
+from moon.vault.catalog import Catalog, Identifier
+from moon.vault.segments import SegmentWriter, segment_path
+
+
+@dataclass(frozen=True)
+class Archived:
+    """The outcome for one transcript. `archives` are the SHA-256 of the segments written now."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    archives: list[str]
+    mark: str
+    seen: int
+    new: int
+    revisions: int
+    malformed: int
+    undecodable: int
+    torn: bool
+    notes: list[str]
+    covered: bool
+
+    def as_record(self) -> dict[str, Any]:
+        """The session's entry in the station's record of a cycle document."""
+        return {"outcome": "done" if self.archives else "nothing", **asdict(self)}
+
+
+def archive_transcript(
+    home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript, compress_from: int
+) -> Archived:
+    """Archive every event of a transcript that is not archived yet.
+
+    `compress_from`: transcripts of that many bytes and more are stored with zstd. Raises `HomeUnusable` (full disk),
+    `ArchiveDamaged` (did not read back), `StoreForeign`; what was recorded before that stays.
+    """
+    mark = store.mark(transcript)
+    tally = Tally()
+    archives: list[str] = []
+    compressed = store.size(transcript) >= compress_from
+    session = catalog.session(transcript.agent, transcript.key, transcript.session_id)
+    key = catalog.session_key(session)
+    plan = select_new(
+        store.events(transcript),
+        Identifier().identify,
+        lambda name, digest: catalog.has_event(session, name, digest),
+        lambda name: catalog.knows_id(session, name),
+        tally,
+    )
+    with contextlib.closing(_Archiver(home, catalog, session, transcript, key, compressed)) as archiver:
+        for action in plan:
+            if isinstance(action, SetAside):
+                set_aside(home, transcript, action)
+                continue
+            archives += archiver.add(action)
+        archives += archiver.finish()
+    catalog.connection.commit()
+    return Archived(
+        transcript.agent, key, transcript.session_id, archives, mark, **asdict(tally), covered=tally.undecodable == 0
+    )
+
+
+def set_aside(home: Home, transcript: Transcript, action: SetAside) -> None:
+    """Keep bytes that are no event line under their hash, once."""
+    path = home.quarantine / f"{action.digest.hex()}.bin"
+    if not path.exists():
+        write_atomic(path, action.data)
+        write_atomic(path.with_suffix(".txt"), f"{transcript.agent} {transcript.session_id}\n{action.reason}\n")
+
+
+class _Archiver:
+    """Writes kept events into segments, a ledger line each."""
+
+    def __init__(
+        self, home: Home, catalog: Catalog, session: int, transcript: Transcript, key: str, compressed: bool
+    ) -> None:
+        self.home = home
+        self.catalog = catalog
+        self.session = session
+        self.transcript = transcript
+        self.key = key
+        self.compressed = compressed
+        self.writer: SegmentWriter | None = None
+        self.kept: list[Keep] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self.writer = None
+        self.first = self.last = ""
+        self.ordinal = 0
+        self.torn = False
+        self.revisions = self.malformed = 0
+        self.written = 0
+
+    def add(self, event: Keep) -> list[str]:
+        """Store one event; the hash of the segment that this closed, if any."""
+        if self.writer is None:
+            self._begin()
+        assert self.writer is not None
+        self.writer.add(event.data)
+        self.written += len(event.data)
+        self.first = self.first or event.event_id
+        self.last = event.event_id or self.last
+        self.revisions += event.revision
+        self.malformed += event.malformed
+        self.torn = event.torn
+        self.catalog.add_event(self.session, event.name, event.digest, self.segment, self.writer.events)
+        return self.finish() if self.written >= SEGMENT_BYTES else []
+
+    def _begin(self) -> None:
+        transcript = self.transcript
+        self.ordinal = self.catalog.next_ordinal(self.session)
+        self.path = segment_path(
+            self.home.raw, transcript.agent, self.key, transcript.session_id, self.ordinal, self.compressed
+        )
+        self.writer = SegmentWriter(self.path)
+        self.segment = self.catalog.next_segment()
+
+    def finish(self) -> list[str]:
+        """Close the segment: read back, ledger, catalog."""
+        if self.writer is None:
+            return []
+        written = self.writer.finish()
+        record = self.catalog.ledger.append(
+            {
+                "schema": "moon.archive/1",
+                "kind": "archive",
+                "agent": self.transcript.agent,
+                "session_key": self.key,
+                "session_id": self.transcript.session_id,
+                "archive_path": self.home.relative(written.path),
+                "sha256": written.sha256,
+                "events": written.events,
+                "bytes": written.bytes,
+                "first_event_id": self.first,
+                "last_event_id": self.last,
+                "archived_at": now_text(),
+                "ordinal": self.ordinal,
+                "torn": self.torn,
+                "revisions": self.revisions,
+                "malformed": self.malformed,
+            }
+        )
+        self.catalog.add_segment(self.segment, self.session, record)
+        self.catalog.note_position()
+        self.catalog.connection.commit()
+        self._clear()
+        return [written.sha256]
+
+    def close(self) -> None:
+        """Drop what was not finished."""
+        if self.writer is not None:
+            self.writer.abandon()
+            self.catalog.connection.rollback()

@@ -1,0 +1,109 @@
+"""Event lines of a transcript: their identity, and what they say.
+
+A transcript is one JSON object a line: first `session`, then entries with `id` and `parentId` (`message`,
+`compaction`, `reset`, …). The format is the same in OpenClaw's JSONL files and in its SQLite store
+(docs/openclaw.md). Raw bytes are never re-encoded; parsing is only for finding and reading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from moon.clock import format_ms, parse_ms
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One readable part of an event: a text, a tool call with its arguments, or a tool's result."""
+
+    role: str
+    text: str
+    tool: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event line, read. `timestamp` is RFC 3339 in UTC or None; `pieces` is empty for events that say nothing."""
+
+    id: str
+    type: str
+    timestamp: str | None
+    role: str
+    pieces: tuple[Piece, ...]
+
+
+def parse(line: bytes) -> Event | None:
+    """Read an event line; None when it is not a JSON object."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    kind = _text(entry.get("type"))
+    message = entry.get("message")
+    message = message if isinstance(message, dict) else {}
+    role = _text(message.get("role")) if kind == "message" else kind
+    when = parse_ms(entry.get("timestamp"))
+    if when is None:
+        when = parse_ms(message.get("timestamp"))
+    return Event(
+        id=_text(entry.get("id")),
+        type=kind,
+        timestamp=None if when is None else format_ms(when),
+        role=role,
+        pieces=tuple(piece for piece in _pieces(kind, role, entry, message) if piece.text.strip()),
+    )
+
+
+def _pieces(kind: str, role: str, entry: dict[str, Any], message: dict[str, Any]) -> Iterator[Piece]:
+    if kind == "message":
+        tool = _text(message.get("toolName")) or None
+        yield from _content(role, message.get("content"), tool)
+    elif kind in ("compaction", "branch_summary"):
+        yield Piece(kind, _text(entry.get("summary")))
+    elif kind == "custom_message":
+        yield from _content(kind, entry.get("content"), None)
+
+
+def _content(role: str, content: Any, tool: str | None) -> Iterator[Piece]:
+    if isinstance(content, str):
+        yield Piece(role, content, tool)
+        return
+    for block in content if isinstance(content, list) else []:
+        if not isinstance(block, dict):
+            continue
+        kind = block.get("type")
+        if kind == "text":
+            yield Piece(role, _text(block.get("text")), tool)
+        elif kind in ("toolCall", "tool_use", "toolUse"):
+            name = _text(block.get("name"))
+            arguments = block.get("arguments", block.get("input"))
+            yield Piece("toolCall", f"{name} {flatten(arguments)}".strip(), name or None)
+
+
+def flatten(value: Any) -> str:
+    """The words in a tool call's arguments: every value, one a line, commands and paths as they stand."""
+    if isinstance(value, dict):
+        return "\n".join(filter(None, (flatten(each) for each in value.values())))
+    if isinstance(value, list):
+        return "\n".join(filter(None, (flatten(each) for each in value)))
+    if value is None or isinstance(value, bool):
+        return ""
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def event_id(line: bytes) -> str:
+    """The `id` of an event line; empty when it has none or is not JSON."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    return _text(entry.get("id")) if isinstance(entry, dict) else ""

@@ -1,0 +1,105 @@
+"""Where OpenClaw keeps its state, and which stores lie there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moon.config import Config
+from moon.errors import MoonError, SessionUnknown, StoreAbsent
+from moon.openclaw.jsonl_store import JsonlStore
+from moon.openclaw.sqlite_store import SqliteStore
+from moon.openclaw.store import SessionEntry, Transcript, TranscriptStore
+
+
+def state_dir(config: Config) -> Path:
+    """`openclaw.state_dir`, else `$OPENCLAW_STATE_DIR`, else `~/.openclaw`."""
+    named = config.openclaw.state_dir or os.environ.get("OPENCLAW_STATE_DIR", "")
+    return Path(named).expanduser() if named else Path.home() / ".openclaw"
+
+
+@dataclass
+class Stores:
+    """All stores of one OpenClaw. What can not be read is kept in `problems`; the other stores go on."""
+
+    folder: Path
+    stores: list[TranscriptStore]
+    problems: list[MoonError] = field(default_factory=list)
+
+    def sessions(self) -> Iterator[tuple[TranscriptStore, SessionEntry]]:
+        """Every session with the store it is in. A key that two generations list counts once, in the newer one."""
+        seen: set[tuple[str, str]] = set()
+        for store in self.stores:
+            try:
+                entries = store.sessions()
+            except MoonError as error:
+                self.note(error)
+                continue
+            for entry in entries:
+                if (entry.agent, entry.key) not in seen:
+                    seen.add((entry.agent, entry.key))
+                    yield store, entry
+
+    def transcripts(self) -> Iterator[tuple[TranscriptStore, Transcript]]:
+        """Every transcript of every store, current or not."""
+        for store in self.stores:
+            try:
+                yield from ((store, transcript) for transcript in store.transcripts())
+            except MoonError as error:
+                self.note(error)
+
+    def note(self, error: MoonError) -> None:
+        """Remember a problem once."""
+        if all(str(error) != str(known) for known in self.problems):
+            self.problems.append(error)
+
+    def find(self, name: str) -> tuple[TranscriptStore, SessionEntry]:
+        """The session of that key or id. Raises `SessionUnknown`."""
+        known = []
+        for store, entry in self.sessions():
+            if name in (entry.key, entry.session_id):
+                return store, entry
+            known.append(entry.key)
+        from moon.schema import nearest
+
+        close = nearest(name, known)
+        raise SessionUnknown(
+            f"no session {name!r} in {self.folder}",
+            path=str(self.folder),
+            hint=f"did you mean {close}?" if close else "`moon-sample --json --no-exec` lists the sessions",
+        )
+
+    def store_of(self, transcript: Transcript) -> TranscriptStore | None:
+        """The store that holds this live transcript; the newer generation where both do."""
+        for store in self.stores:
+            if store.agent == transcript.agent and store.mark(transcript):
+                return store
+        return None
+
+
+def open_stores(config: Config) -> Stores:
+    """Find the store of every agent. Raises `StoreAbsent` when there is no OpenClaw state at all."""
+    folder = state_dir(config)
+    agents = folder / "agents"
+    try:
+        names = sorted(path.name for path in agents.iterdir() if path.is_dir())
+    except FileNotFoundError as error:
+        raise StoreAbsent(
+            f"no OpenClaw sessions at {agents}",
+            path=str(agents),
+            hint="set OPENCLAW_STATE_DIR or openclaw.state_dir to OpenClaw's state folder, or talk to an agent first",
+        ) from error
+    except OSError as error:
+        raise StoreAbsent(
+            f"cannot read {agents}: {error.strerror}", path=str(agents), hint="check its permissions"
+        ) from error
+    found: list[TranscriptStore] = []
+    for name in names:
+        database = agents / name / "agent" / "openclaw-agent.sqlite"
+        if database.exists():
+            found.append(SqliteStore(name, database))
+        if (agents / name / "sessions").is_dir():
+            found.append(JsonlStore(name, agents / name / "sessions"))
+    return Stores(folder, found)

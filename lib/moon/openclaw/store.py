@@ -1,0 +1,117 @@
+"""What a session store must do, whichever generation of OpenClaw wrote it.
+
+Stores are only ever read. An event is its bytes, exactly as OpenClaw keeps them; what can not be read is handed on with
+a `problem`, never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from moon.clock import parse_ms
+
+
+class StoredEvent(NamedTuple):
+    """One event of a transcript. `problem` says why it is not a sound event line; empty when it is."""
+
+    data: bytes
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class SessionEntry:
+    """A session as its store lists it; times in milliseconds since the epoch, None where the store says nothing."""
+
+    agent: str
+    key: str
+    session_id: str
+    used_tokens: int | None = None
+    window_tokens: int | None = None
+    budget_tokens: int | None = None
+    fresh: bool = False
+    updated_at: int | None = None
+    interacted_at: int | None = None
+    running: bool = False
+    compactions: int = 0
+
+    @property
+    def transcript(self) -> Transcript:
+        """The live transcript of this session."""
+        return Transcript(self.agent, self.key, self.session_id)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A transcript that the store holds, current or left over.
+
+    `key` is empty when no session names it any more. `place` is the store's own business: where inside it these bytes
+    lie when they are not the live transcript of that session id.
+    """
+
+    agent: str
+    key: str
+    session_id: str
+    place: str = ""
+
+
+class TranscriptStore(Protocol):
+    """The sessions and transcripts of one agent."""
+
+    agent: str
+    generation: str
+
+    def sessions(self) -> list[SessionEntry]:
+        """Every session that is not archived by OpenClaw. Raises `StoreForeign`, `StoreTooNew`."""
+
+    def transcripts(self) -> list[Transcript]:
+        """Every transcript in the store, also those that no session points to any more."""
+
+    def mark(self, transcript: Transcript) -> str:
+        """A cheap text that changes whenever the transcript does; empty when there is no transcript."""
+
+    def size(self, transcript: Transcript) -> int:
+        """The transcript's bytes, at least roughly."""
+
+    def events(self, transcript: Transcript) -> Iterator[StoredEvent]:
+        """The transcript in order, from one consistent moment, in bounded memory."""
+
+
+def read_entry(agent: str, key: str, session_id: str, entry: dict[str, Any]) -> SessionEntry:
+    """Take the numbers Moon uses out of a session entry; the fields are the same in every generation."""
+    status = entry.get("contextBudgetStatus")
+    budget = whole(status.get("promptBudgetBeforeReserve")) if isinstance(status, dict) else None
+    return SessionEntry(
+        agent=agent,
+        key=key,
+        session_id=session_id,
+        used_tokens=whole(entry.get("totalTokens")),
+        window_tokens=whole(entry.get("contextTokens")),
+        budget_tokens=budget,
+        fresh=entry.get("totalTokensFresh") is True,
+        updated_at=parse_ms(entry.get("updatedAt")),
+        interacted_at=parse_ms(entry.get("lastInteractionAt")),
+        running=entry.get("status") == "running",
+        compactions=whole(entry.get("compactionCount")) or 0,
+    )
+
+
+def whole(value: Any) -> int | None:
+    """A non-negative whole number, or None for anything else that a store may hold there."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value < 1 << 53 else None
+
+
+def prompt_budget(window_tokens: int | None, budget_tokens: int | None) -> int | None:
+    """The tokens a prompt may use: OpenClaw's own figure, else the window less its reserve.
+
+    OpenClaw reserves 20,000 tokens, at most a quarter of the window, and compacts by itself beyond the rest; so this
+    and not the window is what fills up (docs/openclaw.md).
+    """
+    if budget_tokens:
+        return budget_tokens
+    if not window_tokens:
+        return None
+    return window_tokens - min(20_000, window_tokens // 4)

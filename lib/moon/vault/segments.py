@@ -1,0 +1,182 @@
+"""Archive segments: files of exact event bytes, one event a line, plain or compressed with zstd. Immutable.
+
+A segment is written beside its final name, read back from the disk, and only then takes that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from moon.errors import ArchiveDamaged
+from moon.files import make_private, sync_folder, unusable, write_all
+from moon.paths import safe_name
+
+BUFFER = 1 << 20
+
+
+class Sink(Protocol):
+    """Takes bytes; gives what is ready to be stored."""
+
+    def compress(self, data: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class Plain:
+    """Stores bytes as they are."""
+
+    def compress(self, data: bytes) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished segment. `sha256` and `bytes` are of the uncompressed lines, newlines included."""
+
+    path: Path
+    sha256: str
+    events: int
+    bytes: int
+
+
+def segment_path(raw: Path, agent: str, session_key: str, session_id: str, ordinal: int, compressed: bool) -> Path:
+    """`archives/raw/<agent>/<session key>.<session id>.<ordinal>.jsonl[.zst]`, safe for any key and id."""
+    name = f"{safe_name(session_key or 'unlisted')}.{safe_name(session_id)}.{ordinal:05d}.jsonl"
+    return raw / safe_name(agent) / (name + (".zst" if compressed else ""))
+
+
+class SegmentWriter:
+    """Writes one segment; nothing stands at its final name before `finish` has read it back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events = 0
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._sink = _sink(path)
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        make_private(path.parent)
+        try:
+            self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            raise unusable(path, error) from error
+
+    def add(self, event: bytes) -> None:
+        """Append one event as a line. Raises `HomeUnusable` on a full disk."""
+        self._buffer += (event, b"\n")
+        self._buffered += len(event) + 1
+        self.events += 1
+        if self._buffered >= BUFFER:
+            self._drain()
+
+    def _drain(self) -> None:
+        data = b"".join(self._buffer)
+        self._buffer.clear()
+        self._buffered = 0
+        self.bytes += len(data)
+        self._hash.update(data)
+        self._store(self._sink.compress(data))
+
+    def _store(self, data: bytes) -> None:
+        try:
+            write_all(self._descriptor, data)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+
+    def finish(self) -> Written:
+        """Make the bytes durable, read them back, and give the file its name. Raises `ArchiveDamaged`."""
+        self._drain()
+        self._store(self._sink.flush())
+        try:
+            os.fsync(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+            written = Written(self.path, self._hash.hexdigest(), self.events, self.bytes)
+            self._read_back(written)
+            self._temporary.replace(self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        return written
+
+    def _read_back(self, written: Written) -> None:
+        if digest_file(self._temporary, self.path.suffix == ".zst") != (written.sha256, written.events, written.bytes):
+            raise ArchiveDamaged(
+                f"{self.path} did not read back as it was written",
+                path=str(self.path),
+                hint="the disk may be failing; nothing was recorded or pruned",
+            )
+
+    def abandon(self) -> None:
+        """Leave nothing behind. Harmless after `finish`."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = -1
+        self._temporary.unlink(missing_ok=True)
+
+
+def _sink(path: Path) -> Sink:
+    if path.suffix != ".zst":
+        return Plain()
+    import zstandard
+
+    return cast(Sink, zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj())
+
+
+@contextlib.contextmanager
+def open_segment(path: Path, compressed: bool | None = None) -> Iterator[IO[bytes]]:
+    """The uncompressed bytes of a segment as a stream. Raises `ArchiveDamaged` where they cannot be read."""
+    try:
+        with path.open("rb") as stored:
+            if not (path.suffix == ".zst" if compressed is None else compressed):
+                yield stored
+                return
+            import zstandard
+
+            try:
+                with zstandard.ZstdDecompressor().stream_reader(stored, read_size=BUFFER) as reader:
+                    yield io.BufferedReader(reader, BUFFER)
+            except zstandard.ZstdError as error:
+                raise _damaged(path, f"does not decompress: {error}") from error
+    except OSError as error:
+        raise _damaged(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def _damaged(path: Path, what: str) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        f"archive {path} {what}",
+        path=str(path),
+        hint="restore this file from a backup; `moon-archive --verify` checks all of them",
+    )
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The events of a segment in order, exact bytes without the newline. Raises `ArchiveDamaged`."""
+    with open_segment(path) as stream:
+        for line in stream:
+            yield line[:-1] if line.endswith(b"\n") else line
+
+
+def digest_file(path: Path, compressed: bool | None = None) -> tuple[str, int, int]:
+    """(sha256, events, bytes) of a segment's uncompressed content, read from the disk."""
+    total = hashlib.sha256()
+    events = size = 0
+    with open_segment(path, compressed) as stream:
+        while block := stream.read(BUFFER):
+            total.update(block)
+            events += block.count(b"\n")
+            size += len(block)
+    return total.hexdigest(), events, size
