@@ -1,0 +1,199 @@
+"""Reading the text index: which rows hold a word, and what stands in a row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from moon.clock import format_ms
+from moon.textindex.database import AGENT_SHIFT, EPISODE_SHIFT, connect, translated
+from moon.textindex.rows import EventPlace, Filters, Place, StoredRow
+from moon.textindex.words import indexable, stem, words
+
+MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, segment, text"
+FINDABLE_WORDS = 4
+
+
+class TextIndex:
+    """An open index. Use it in a `with` block, or call `close`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.connection = connection
+
+    def __enter__(self) -> TextIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with translated(self.path):
+            return self.connection.execute(sql, values).fetchall()
+
+    # what is indexed
+
+    def has_segment(self, sha256: str) -> bool:
+        """Is this archive segment in the index?"""
+        return bool(self._rows("SELECT 1 FROM segment WHERE sha256 = ?", (sha256,)))
+
+    def segment_shas(self) -> set[str]:
+        """Every indexed segment."""
+        return {row[0] for row in self._rows("SELECT sha256 FROM segment")}
+
+    def counts(self) -> dict[str, int]:
+        """How much is in the index."""
+        segments, messages = self._rows("SELECT (SELECT count(*) FROM segment), (SELECT sum(rows) FROM agent)")[0]
+        return {"segments": segments, "messages": messages or 0}
+
+    def findable(self, sha256: str) -> bool:
+        """Does a search bring back a message of this segment? True for an indexed segment without any text."""
+        segment = self._rows("SELECT id, rows FROM segment WHERE sha256 = ?", (sha256,))
+        if not segment:
+            return False
+        number, rows = segment[0]
+        if not rows:
+            return True
+        sample = self._rows(
+            "SELECT id, text FROM message JOIN body USING (id) WHERE segment = ? ORDER BY length(text) DESC LIMIT 1",
+            (number,),
+        )
+        if not sample:
+            return False
+        row_id, text = sample[0]
+        probe = sorted(words(indexable(text)), key=len)[-FINDABLE_WORDS:]
+        if not probe:
+            return True
+        query = " AND ".join(f'"{word}"' for word in probe)
+        return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?", (query, row_id)))
+
+    def locate_event(self, event_id: str) -> list[EventPlace]:
+        """Where an event lies in the archives; several places when it has several pieces or sessions."""
+        found = self._rows(
+            "SELECT DISTINCT agent.name, session_key, session_id, archive_path, line, role, at FROM message "
+            "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
+            "JOIN agent ON agent.id = session.agent WHERE event_id = ? ORDER BY message.id",
+            (event_id,),
+        )
+        return [EventPlace(*row[:6], format_ms(row[6]) if row[6] else None) for row in found]
+
+    # searching
+
+    def agents(self) -> dict[str, tuple[int, int]]:
+        """Agent name → (number, rows)."""
+        return {name: (number, rows) for number, name, rows in self._rows("SELECT id, name, rows FROM agent")}
+
+    def frequencies(self, stems: Iterable[str]) -> dict[str, int]:
+        """In about how many rows each of the common words stands; words that are not common are left out."""
+        wanted = list(stems)
+        marks = ",".join("?" * len(wanted))
+        return dict(self._rows(f"SELECT word, rows FROM common_word WHERE word IN ({marks})", wanted))
+
+    def matches(self, query: str, filters: Filters, limit: int) -> list[int]:
+        """Row numbers that fit an FTS5 query, newest first, at most `limit`."""
+        sql, values = self._scoped(filters)
+        return [
+            row[0]
+            for row in self._rows(
+                f"SELECT words.rowid FROM words {sql} words MATCH ? ORDER BY words.rowid DESC LIMIT ?",
+                (*values, query, limit),
+            )
+        ]
+
+    def in_time(self, since: int, until: int, filters: Filters, limit: int) -> list[int]:
+        """Row numbers of messages from a span of time (milliseconds, end exclusive), at most `limit`."""
+        low, high = self._range(filters)
+        return [
+            row[0]
+            for row in self._rows(
+                "SELECT message.id FROM episode JOIN message ON message.id BETWEEN episode.id << ? "
+                "AND (episode.id << ?) + 63 WHERE first_at BETWEEN ? AND ? AND at BETWEEN ? AND ? "
+                "AND message.id BETWEEN ? AND ? LIMIT ?",
+                (EPISODE_SHIFT, EPISODE_SHIFT, since - 86_400_000, until, since, until - 1, low, high, limit),
+            )
+        ]
+
+    def _range(self, filters: Filters) -> tuple[int, int]:
+        """The row numbers that an agent's messages can have."""
+        if filters.agent is None:
+            return 0, (1 << 62)
+        number, _ = self.agents().get(filters.agent, (0, 0))
+        return number << AGENT_SHIFT, ((number + 1) << AGENT_SHIFT) - 1
+
+    def _scoped(self, filters: Filters) -> tuple[str, list[Any]]:
+        """Joins and conditions, up to and with the word before the last condition."""
+        low, high = self._range(filters)
+        conditions = ["words.rowid BETWEEN ? AND ?"] if filters.agent is not None else []
+        values: list[Any] = [low, high] if filters.agent is not None else []
+        join = "" if filters.plain else "JOIN message ON message.id = words.rowid "
+        for column, wanted in (("role", filters.roles), ("tool", filters.tools)):
+            if wanted:
+                conditions.append(f"lower(message.{column}) IN ({','.join('?' * len(wanted))})")
+                values += [each.lower() for each in wanted]
+        if filters.since is not None:
+            conditions.append("message.at >= ?")
+            values.append(filters.since)
+        if filters.until is not None:
+            conditions.append("message.at < ?")
+            values.append(filters.until)
+        if filters.session is not None:
+            join += "JOIN episode ON episode.id = words.rowid >> 6 JOIN session ON session.id = episode.session "
+            conditions.append("(session.session_key = ? OR session.session_id = ?)")
+            values += [filters.session, filters.session]
+        return join + "WHERE " + "".join(f"{each} AND " for each in conditions), values
+
+    def rows(self, ids: Sequence[int]) -> list[StoredRow]:
+        """The rows with these numbers, in no particular order; numbers that do not exist are left out."""
+        numbers = ",".join(map(str, ids))
+        sql = f"SELECT {MESSAGE_COLUMNS} FROM message JOIN body USING (id) WHERE message.id IN ({numbers})"
+        return [StoredRow(*row) for row in self._rows(sql)]
+
+    def places(self, segments: Iterable[int]) -> dict[int, Place]:
+        """Where segments (by their number in rows) come from."""
+        numbers = ",".join(map(str, set(segments)))
+        found = self._rows(
+            "SELECT segment.id, agent.name, session_key, session_id, archive_path FROM segment "
+            "JOIN session ON session.id = segment.session JOIN agent ON agent.id = session.agent "
+            f"WHERE segment.id IN ({numbers})"
+        )
+        return {row[0]: Place(*row[1:]) for row in found}
+
+    def sessions_of(self, episodes: Iterable[int]) -> dict[int, int]:
+        """Episode number → session number."""
+        numbers = ",".join(map(str, set(episodes)))
+        return dict(self._rows(f"SELECT id, session FROM episode WHERE id IN ({numbers})"))
+
+    def around(self, row_id: int, count: int, *, after: bool) -> list[StoredRow]:
+        """Up to `count` rows of the same session before or after a row, in the order of the conversation."""
+        compare, order = (">", "") if after else ("<", "DESC")
+        sql = (
+            f"SELECT {MESSAGE_COLUMNS} FROM episode JOIN message ON message.id BETWEEN episode.id << 6 "
+            "AND (episode.id << 6) + 63 JOIN body ON body.id = message.id "
+            f"WHERE episode.session = (SELECT session FROM episode WHERE id = ? >> 6) AND episode.id {compare}= ? >> 6 "
+            f"AND message.id {compare} ? ORDER BY episode.id {order}, message.id {order} LIMIT ?"
+        )
+        found = [StoredRow(*row) for row in self._rows(sql, (row_id, row_id, row_id, count))]
+        return found if after else found[::-1]
+
+    def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Stems between two texts with the number of rows they stand in; for guessing at a mistyped word."""
+        sql = "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?"
+        return [(row[0], row[1]) for row in self._rows(sql, (first, last, limit))]
+
+    def common_stems(self, texts: Iterable[str]) -> dict[str, int]:
+        """`frequencies` of words that are not stemmed yet."""
+        return self.frequencies({stem(word) for text in texts for word in words(text)})
+
+
+def open_reader(path: Path) -> TextIndex:
+    """Open an index to read. Raises `IndexMissing`, `IndexVersion`, `IndexCorrupt`."""
+    return TextIndex(path, connect(path, writable=False, timeout=2.0))

@@ -1,0 +1,108 @@
+"""What goes into the text index and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moon.errors import IndexUnusable
+
+
+class IndexMissing(IndexUnusable):
+    """There is no index yet."""
+
+    code = "index_missing"
+
+
+class IndexVersion(IndexUnusable):
+    """The index was written by another version of Moon."""
+
+    code = "index_version"
+
+
+class IndexCorrupt(IndexUnusable):
+    """The file is damaged, or is no index at all."""
+
+    code = "index_corrupt"
+
+
+class IndexBusy(IndexUnusable):
+    """Another process has been writing to the index for longer than we wait."""
+
+    code = "index_busy"
+
+
+@dataclass(frozen=True)
+class SegmentSource:
+    """One archive segment. `sha256` is the ledger's, `archive_path` is relative to MOON_HOME."""
+
+    sha256: str
+    agent: str
+    session_key: str
+    session_id: str
+    archive_path: str
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """One searchable piece of one event, already redacted. Several pieces of an event share its `event_id`."""
+
+    event_id: str
+    line: int
+    role: str
+    text: str
+    timestamp: str | None = None
+    tool: str | None = None
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a search is limited to; None or empty means everything. Times are milliseconds, `until` is exclusive."""
+
+    agent: str | None = None
+    session: str | None = None
+    roles: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Is at most the agent limited, which costs nothing?"""
+        return not (self.session or self.roles or self.tools or self.since is not None or self.until is not None)
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """One row of the index: a message, or a part of a long one. `at` is in milliseconds, 0 when unknown."""
+
+    id: int
+    event_id: str
+    line: int
+    role: str
+    tool: str
+    at: int
+    segment: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a segment's messages come from."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    archive_path: str
+
+
+@dataclass(frozen=True)
+class EventPlace:
+    """Where one event lies in the archives."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    archive_path: str
+    line: int
+    role: str
+    timestamp: str | None
