@@ -39,7 +39,10 @@ class Archived:
 
     def as_record(self) -> dict[str, Any]:
         """The session's entry in the station's record of a cycle document."""
-        return {"outcome": "done" if self.archives else "nothing", **asdict(self)}
+        words = f"{self.new} of {self.seen} events new"
+        words += f", {self.revisions} of them changed" if self.revisions else ""
+        words += "".join(f"; {note}" for note in self.notes)
+        return {"outcome": "done" if self.archives else "nothing", **asdict(self), "words": words}
 
 
 def archive_transcript(

@@ -1,0 +1,79 @@
+"""moon-sample: measure, decide, and start the first station that has work."""
+
+from __future__ import annotations
+
+import sys
+
+from moon import config as configuration
+from moon.cli.common import Parser, say_error
+from moon.clock import format_ms, now_ms
+from moon.cycle import state as states
+from moon.errors import DONE, FAILED, PARTIAL
+from moon.files import Lock
+from moon.paths import Home
+from moon.sampling import apply
+
+EXAMPLES = """\
+  moon-sample                                  one tick, as the timer runs it
+  moon-sample --no-exec --json | jq .sessions  how full every session is, and what is due
+  moon-sample --no-exec | moon-archive | moon-index
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one tick and return its exit code; does not return when a station is started."""
+    parser = Parser("moon-sample", "Measure how full every session is and start what is due.", EXAMPLES)
+    parser.add_argument("--no-exec", action="store_true", help="print the usage document and change nothing")
+    parser.add_argument("--json", action="store_true", help="print the usage document")
+    options = parser.parse_args(arguments)
+    home = Home.from_environment()
+    config = configuration.load(home)
+    if options.no_exec:
+        return show(home, config)
+    return tick(home, config, options.json)
+
+
+def show(home: Home, config: configuration.Config) -> int:
+    """Print the usage document; the state is read and not written."""
+    now = now_ms()
+    sample = apply.look(config, states.peek(home), now)
+    print_usage(sample, now)
+    return exit_code(sample)
+
+
+def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
+    """One look under the lock; goes on as the first station when something is due."""
+    lock = Lock.take(home.lock_file)
+    state, problem = states.load(home)
+    if problem is not None:
+        say_error("moon-sample", problem)
+    now = now_ms()
+    state.heartbeat = now
+    apply.take_up(home, state, lock, now)
+    sample = apply.look(config, state, now)
+    apply.remember(home, state, sample)
+    if as_json:
+        print_usage(sample, now)
+    for error in sample.problems:
+        say_error("moon-sample", error)
+    if sample.has_work:
+        document = apply.open_cycle(home, config, state, sample, now)
+        states.save(home, state)
+        apply.start(home, document, lock)
+    states.save(home, state)
+    return exit_code(sample)
+
+
+def print_usage(sample: apply.Sample, now: int) -> None:
+    """The usage document as JSON."""
+    from moon import schema
+    from moon.openclaw.rows import usage_document
+
+    sys.stdout.write(schema.dump("usage", usage_document(format_ms(now), sample.rows, sample.problems)))
+
+
+def exit_code(sample: apply.Sample) -> int:
+    """1 when no session could be read, 3 when some could not."""
+    if not sample.problems:
+        return DONE
+    return PARTIAL if sample.rows else FAILED

@@ -1,0 +1,117 @@
+"""The cycle document: the usage that was measured, and a record from every station that worked on it.
+
+It travels down the pipeline (`archive → index → prune → distill → rollover`); each station adds its record and writes
+it. A document without `finished_at` belongs to a cycle that was cut short and is taken up by the next tick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from moon import schema
+from moon.clock import format_ms, now_ms, now_text
+from moon.errors import DocumentInvalid
+from moon.paths import Home
+
+Document = dict[str, Any]
+STATIONS = ("archive", "index", "prune", "distill", "rollover")
+# What a station says of one session. `nothing`: there was nothing left to do. `deferred`: not now, at the next tick.
+# `refused`: a promise would be broken. `failed`: it was tried.
+OUTCOMES = ("done", "nothing", "deferred", "refused", "failed")
+
+
+def new_cycle(usage: Document, origin: str) -> Document:
+    """A cycle document around a usage document. `origin`: `timer`, or `manual` for a person's pipe."""
+    instant = now_ms()
+    stamp = format_ms(instant).replace("-", "").replace(":", "").replace(".", "")
+    return {
+        "schema": "moon.cycle/1",
+        "cycle_id": f"{stamp}-{os.urandom(3).hex()}",
+        "origin": origin,
+        "created_at": format_ms(instant),
+        "finished_at": None,
+        "usage": usage,
+        "stations": [],
+    }
+
+
+def cycle_path(home: Home, cycle_id: str) -> Path:
+    """Where the document of that cycle lies."""
+    return home.cycles / f"{cycle_id}.json"
+
+
+def write(home: Home, document: Document) -> None:
+    """Check and write a cycle document at its place."""
+    schema.write("cycle", document, cycle_path(home, document["cycle_id"]))
+
+
+def parse(data: bytes, path: str = "") -> Document:
+    """Read a usage or a cycle document; a usage document becomes a new manual cycle. Raises `DocumentInvalid`."""
+
+    try:
+        name = json.loads(data).get("schema", "")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DocumentInvalid(
+            "not a JSON document",
+            path=path,
+            hint="pipe in what `moon-sample --no-exec` or a station prints, or name a session with --session",
+        ) from error
+    if str(name).startswith("moon.usage/"):
+        return new_cycle(schema.parse("usage", data, path=path), "manual")
+    return schema.parse("cycle", data, path=path)
+
+
+def sessions_due(document: Document, station: str) -> list[Document]:
+    """The usage rows of the sessions in which this station has work."""
+    return [
+        row for row in document["usage"]["sessions"] if station in row["due"] and station not in row.get("deferred", [])
+    ]
+
+
+def record_of(document: Document, station: str) -> Document | None:
+    """A station's record, or None when it has not worked yet."""
+    return next((record for record in document["stations"] if record["station"] == station), None)
+
+
+def session_record(document: Document, station: str, row: Document) -> Document | None:
+    """What a station did for the session of a usage row."""
+    record = record_of(document, station)
+    for entry in record["sessions"] if record else []:
+        if all(entry[name] == row[name] for name in ("agent", "session_key", "session_id")):
+            return dict(entry)
+    return None
+
+
+def set_record(document: Document, record: Document) -> None:
+    """Add a station's record, or put it in place of the one from a run that was cut short."""
+    others = [each for each in document["stations"] if each["station"] != record["station"]]
+    document["stations"] = sorted([*others, record], key=lambda each: STATIONS.index(each["station"]))
+
+
+def next_station(document: Document, after: str = "") -> str:
+    """The first station behind `after` that has work and has not finished it; empty when there is none."""
+    start = STATIONS.index(after) + 1 if after else 0
+    for station in STATIONS[start:]:
+        record = record_of(document, station)
+        if sessions_due(document, station) and (record is None or record["finished_at"] is None):
+            return station
+    return ""
+
+
+def remove_old(home: Home, days: int, keep: str) -> int:
+    """Remove cycle documents that nobody wrote to for so many days, but not the cycle `keep`; their number."""
+    limit = now_ms() / 1000 - days * 86_400
+    removed = 0
+    for path in home.cycles.glob("*.json"):
+        if path.stem != keep and path.stat().st_mtime < limit:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def finish(document: Document) -> None:
+    """Note that no station has work left."""
+    document["finished_at"] = now_text()

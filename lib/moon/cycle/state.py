@@ -1,0 +1,214 @@
+"""state/moon_state.json: what is remembered between ticks, for every session.
+
+Written by `moon-sample` alone. A file that does not fit its schema is set aside and made anew from the ledger and the
+audit log; nothing destructive depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from moon import schema
+from moon.clock import format_ms, now_ms, parse_ms
+from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
+from moon.files import atomic_writer, read_bounded, write_all
+from moon.paths import Home
+
+NORMAL = "Normal"
+ARCHIVE_TRIGGERED = "ArchiveTriggered"
+PRUNE_TRIGGERED = "PruneTriggered"
+DISTILL_TRIGGERED = "DistillTriggered"
+COOLDOWN = "Cooldown"
+TIMES = ("since", "retry_at")
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """What is remembered of a session. Times in milliseconds since the epoch here, as RFC 3339 text in the file."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    state: str = NORMAL
+    level: int = 0
+    since: int = 0
+    pending: tuple[str, ...] = ()
+    attempts: int = 0
+    retry_at: int = 0
+    archived_mark: str = ""
+    undistilled: bool = False
+    last_trigger: dict[str, int] = field(default_factory=dict)
+    replaced: tuple[str, ...] = ()
+    ratio: float | None = None
+    deferred: str = ""
+
+
+@dataclass
+class State:
+    """The whole state. `open_cycle` names the cycle document that is not settled yet."""
+
+    sessions: dict[tuple[str, str], SessionState] = field(default_factory=dict)
+    open_cycle: str = ""
+    counters: dict[str, int] = field(default_factory=dict)
+    heartbeat: int = 0
+
+    def count(self, name: str) -> None:
+        """Add one to a counter."""
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+
+def load(home: Home) -> tuple[State, MoonError | None]:
+    """The state of this home, and what was wrong with it if it had to be rebuilt. Raises `DocumentTooNew`."""
+    try:
+        data = read_bounded(home.state_file)
+    except FileNotFoundError:
+        return State(), None
+    try:
+        return _decode(home, data), None
+    except DocumentTooNew:
+        raise
+    except DocumentInvalid as error:
+        aside = home.state_file.with_name(f"moon_state.json.corrupt-{now_ms()}")
+        home.state_file.replace(aside)
+        error.hint = f"set aside as {aside.name}; rebuilt from the ledger and the audit log"
+        return rebuild(home), error
+
+
+def peek(home: Home) -> State:
+    """The state for a reader who changes nothing; empty when there is none that can be read."""
+    try:
+        return _decode(home, read_bounded(home.state_file))
+    except (FileNotFoundError, MoonError):
+        return State()
+
+
+def _decode(home: Home, data: bytes) -> State:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DocumentInvalid(f"the state file is not JSON: {error}", path=str(home.state_file)) from error
+    if not schema.is_remembered(home.cache, "state", _fingerprint(document)):
+        schema.check("state", document, path=str(home.state_file))
+    sessions = [_session(entry) for entry in document["sessions"]]
+    return State(
+        sessions={(each.agent, each.session_key): each for each in sessions},
+        open_cycle=document["open_cycle"] or "",
+        counters=dict(document["counters"]),
+        heartbeat=parse_ms(document["heartbeat"]) or 0,
+    )
+
+
+def _session(entry: dict[str, Any]) -> SessionState:
+    values = dict(entry)
+    for name in TIMES:
+        values[name] = parse_ms(values[name]) or 0
+    values["last_trigger"] = {name: parse_ms(when) or 0 for name, when in values["last_trigger"].items()}
+    values["pending"] = tuple(values["pending"])
+    values["replaced"] = tuple(values["replaced"])
+    known = SessionState.__dataclass_fields__
+    return SessionState(**{name: value for name, value in values.items() if name in known})
+
+
+def as_document(state: State) -> dict[str, Any]:
+    """The `moon.state/1` document."""
+    return {
+        "schema": "moon.state/1",
+        "heartbeat": format_ms(state.heartbeat),
+        "open_cycle": state.open_cycle or None,
+        "counters": state.counters,
+        "sessions": [_entry(state.sessions[key]) for key in sorted(state.sessions)],
+    }
+
+
+def _entry(session: SessionState) -> dict[str, Any]:
+    values = asdict(session)
+    for name in TIMES:
+        values[name] = format_ms(values[name]) if values[name] else None
+    values["last_trigger"] = {name: format_ms(when) for name, when in session.last_trigger.items()}
+    return values
+
+
+def save(home: Home, state: State) -> None:
+    """Write the state; checked against its schema whenever more than the heartbeat changed."""
+    document = as_document(state)
+    name = _fingerprint(document)
+    text = json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass") + b"\n"
+    if schema.is_remembered(home.cache, "state", name):
+        _write_heartbeat(home, text)
+        return
+    schema.check("state", document)
+    with atomic_writer(home.state_file) as descriptor:
+        write_all(descriptor, text)
+    schema.remember(home.cache, "state", name)
+
+
+def _write_heartbeat(home: Home, text: bytes) -> None:
+    """Replace the file without forcing it to the disk: only the heartbeat is new, and waiting for the disk is dear."""
+    temporary = home.state_file.with_name(f".moon_state.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb", opener=_private) as stream:
+            stream.write(text)
+        temporary.replace(home.state_file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _fingerprint(document: Any) -> str:
+    """A name for all that the schema can judge; a changed heartbeat or ratio does not make a new one."""
+    if not isinstance(document, dict):
+        return "none"
+    steady = {name: value for name, value in document.items() if name != "heartbeat"}
+    return schema.digest(json.dumps(steady, sort_keys=True).encode("utf-8", "surrogatepass"))
+
+
+def rebuild(home: Home) -> State:
+    """A state from the ledger (which sessions there are) and the audit log (what was done when)."""
+    from moon.vault.ledger import Ledger
+
+    state = State()
+    for line in Ledger(home.ledger).archives():
+        key = (line["agent"], line["session_key"])
+        state.sessions[key] = SessionState(line["agent"], line["session_key"], line["session_id"])
+    levels = {"archive": 1, "prune": 2, "distill": 3, "rollover": 3}
+    for entry in _audit_lines(home):
+        action, key = entry.get("action"), (entry.get("agent", ""), entry.get("session_key", ""))
+        when = parse_ms(entry.get("time"))
+        if entry.get("outcome") != "done" or action not in levels or when is None:
+            continue
+        state.count(action)
+        if key in state.sessions:
+            known = state.sessions[key]
+            triggered = {**known.last_trigger, "distill" if action == "rollover" else action: when}
+            state.sessions[key] = SessionState(
+                known.agent,
+                known.session_key,
+                known.session_id,
+                state=COOLDOWN,
+                level=levels[action],
+                since=when,
+                last_trigger=triggered,
+            )
+    return state
+
+
+def _audit_lines(home: Home) -> Iterator[dict[str, Any]]:
+    try:
+        with home.audit_log.open("rb") as stream:
+            for line in stream:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict):
+                    yield entry
+    except OSError:
+        return

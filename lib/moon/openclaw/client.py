@@ -1,0 +1,143 @@
+"""The `openclaw` command: every question and every action, with a timeout, and with answers that are checked.
+
+Exit code 0 is not success and standard output is not always JSON (docs/openclaw.md); only an answer of the expected
+shape counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from moon.config import Config
+from moon.errors import OpenClawFailed, ProgramAbsent
+from moon.openclaw.locate import state_dir
+from moon.openclaw.store import SessionEntry, read_entry
+from moon.proc import Completed, run
+
+Answer = dict[str, Any]
+
+
+class OpenClaw:
+    """One installed OpenClaw, by its command."""
+
+    def __init__(self, config: Config) -> None:
+        self.program = str(Path(config.openclaw.bin).expanduser())
+        self.timeout = config.openclaw.timeout_seconds
+        self.action_timeout = config.openclaw.action_timeout_seconds
+        self.environment = {**os.environ, "OPENCLAW_STATE_DIR": str(state_dir(config)), "NO_COLOR": "1"}
+        self.environment.pop("MOON_LOCK_FD", None)
+
+    def _run(self, arguments: list[str], timeout: float) -> Completed:
+        try:
+            return run([self.program, *arguments], timeout=timeout, env=self.environment)
+        except ProgramAbsent as error:
+            raise OpenClawFailed(
+                f"{error.message}",
+                path=self.program,
+                hint="install OpenClaw, or set openclaw.bin to its command; see `moon-verify`",
+            ) from error
+
+    def ask(self, arguments: list[str], *, timeout: float | None = None) -> Answer:
+        """Run a command that answers with a JSON object; the object, whatever the exit code was.
+
+        Raises `OpenClawFailed` when there is no such answer.
+        """
+        done = self._run(arguments, timeout or self.timeout)
+        what = "openclaw " + " ".join(word for word in arguments[:3] if not word.startswith(("-", "{")))
+        if done.code is None:
+            raise OpenClawFailed(f"{what} {done.describe()}", hint="is the gateway well? try `openclaw health`")
+        answer = find_json(done.stdout)
+        if answer is None:
+            raise OpenClawFailed(f"{what} {done.describe()}, without a JSON answer", hint="try the command by hand")
+        return answer
+
+    def call(self, method: str, parameters: Answer, *, timeout: float | None = None, final: bool = False) -> Answer:
+        """Call a gateway method. Raises `OpenClawFailed`, also for an answer that says it failed."""
+        limit = timeout or self.timeout
+        arguments = ["gateway", "call", method, "--json", "--timeout", str(int(limit * 1000))]
+        if final:
+            arguments.append("--expect-final")
+        answer = self.ask([*arguments, "--params", json.dumps(parameters)], timeout=limit + 15)
+        if answer.get("ok") is False or "error" in answer:
+            raise OpenClawFailed(f"the gateway refused {method}: {_reason(answer)}", hint="try again at the next tick")
+        return answer
+
+    def list_sessions(self) -> list[SessionEntry]:
+        """What `openclaw sessions --json --all-agents` lists. Raises `OpenClawFailed`."""
+        rows = self.ask(["sessions", "--json", "--all-agents"]).get("sessions")
+        if not isinstance(rows, list):
+            raise OpenClawFailed("openclaw sessions listed no sessions", hint="try the command by hand")
+        found = []
+        for row in rows:
+            if isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("sessionId"), str):
+                agent = row.get("agentId") if isinstance(row.get("agentId"), str) else agent_of(row["key"])
+                found.append(read_entry(agent or "main", row["key"], row["sessionId"], row))
+        return found
+
+    def has_active_run(self, session_key: str) -> bool:
+        """Is a run in progress in this session? Raises `OpenClawFailed` when the gateway does not say."""
+        rows = self.call("sessions.list", {}).get("sessions")
+        for row in rows if isinstance(rows, list) else []:
+            if isinstance(row, dict) and row.get("key") == session_key:
+                return bool(row.get("hasActiveRun"))
+        raise OpenClawFailed(
+            f"the gateway does not list session {session_key}", hint="it may have been removed; nothing was changed"
+        )
+
+    def compact(self, session_key: str, agent: str, max_lines: int | None = None) -> Answer:
+        """`sessions compact`: a summary of the older part, or with `max_lines` the deletion of it. The raw answer."""
+        extra = [] if max_lines is None else ["--max-lines", str(max_lines)]
+        arguments = ["sessions", "compact", session_key, "--agent", agent, "--json", *extra]
+        return self.ask(arguments, timeout=self.action_timeout)
+
+    def reset(self, session_key: str, session_id: str) -> Answer:
+        """Start a new window, only if the session is still the one that was looked at."""
+        parameters = {"key": session_key, "reason": "new", "expectedSessionId": session_id}
+        return self.call("sessions.reset", parameters, timeout=self.timeout)
+
+    def send_turn(self, session_key: str, agent: str, message: str, idempotency_key: str) -> Answer:
+        """Give the model a message as a turn of this session; nothing goes out to a channel.
+
+        The gateway runs the same `idempotency_key` once, and the transcript keeps it with the message.
+        """
+        parameters = {
+            "message": message,
+            "agentId": agent,
+            "sessionKey": session_key,
+            "idempotencyKey": idempotency_key,
+            "deliver": False,
+        }
+        return self.call("agent", parameters, timeout=self.action_timeout, final=True)
+
+
+def agent_of(session_key: str) -> str:
+    """`agent:ops:main` → `ops`; `main` for keys of another form."""
+    parts = session_key.split(":")
+    return parts[1] if len(parts) > 2 and parts[0] == "agent" else "main"
+
+
+def find_json(output: bytes) -> Answer | None:
+    """The JSON object in a program's output, also when other lines stand before or behind it."""
+    text = output.decode("utf-8", "replace").strip()
+    decoder = json.JSONDecoder()
+    start = text.find("{")
+    while start >= 0:
+        if start == 0 or text[start - 1] == "\n":
+            try:
+                value, _ = decoder.raw_decode(text, start)
+            except (ValueError, RecursionError):
+                value = None
+            if isinstance(value, dict):
+                return value
+        start = text.find("{", start + 1)
+    return None
+
+
+def _reason(answer: Answer) -> str:
+    error = answer.get("error")
+    if isinstance(error, dict):
+        error = error.get("message")
+    return str(error or answer.get("reason") or "no reason given")[:300]

@@ -1,0 +1,141 @@
+"""How full each session is: the snapshot rows that the threshold machine reads.
+
+ratio = used tokens / prompt budget. Three providers in the configured order: the store read directly, the openclaw
+command where a store can not be read, and an estimate from the transcript's size where there are no numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from moon.config import Config
+from moon.errors import MoonError
+from moon.openclaw.locate import Stores
+from moon.openclaw.store import SessionEntry, TranscriptStore, prompt_budget
+
+# English and code come to about four bytes a token; JSON around the text makes it a little more. Only for estimates.
+BYTES_PER_TOKEN = 5
+DEFAULT_WINDOW = 200_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One session's usage at one moment. `trusted` says whether the numbers may lead to something destructive."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    provider: str
+    used_tokens: int | None
+    window_tokens: int | None
+    budget_tokens: int | None
+    ratio: float | None
+    fresh: bool
+    age_seconds: int | None
+    active: bool
+    trusted: bool
+    doubt: str
+    mark: str
+    idle_seconds: int | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All readings, with what went wrong on the way."""
+
+    readings: list[Reading]
+    problems: list[MoonError]
+
+
+def measure(config: Config, stores: Stores | None, now: int) -> Measured:
+    """Read the usage of every session. `stores` is None where OpenClaw's state folder is not there."""
+    readings = []
+    problems: list[MoonError] = []
+    providers = config.usage.providers
+    if stores is not None and "store" in providers:
+        readings = [read_one(config, store, entry, now) for store, entry in stores.sessions()]
+        problems += stores.problems
+    if (stores is None or problems or "store" not in providers) and "cli" in providers:
+        known = {(each.agent, each.session_key) for each in readings}
+        readings += _from_command(config, stores, now, known, problems)
+    return Measured(readings, problems)
+
+
+def _from_command(
+    config: Config, stores: Stores | None, now: int, known: set[tuple[str, str]], problems: list[MoonError]
+) -> Iterator[Reading]:
+    from moon.openclaw.client import OpenClaw
+
+    try:
+        entries = OpenClaw(config).list_sessions()
+    except MoonError as error:
+        problems.append(error)
+        return
+    for entry in entries:
+        if (entry.agent, entry.key) not in known:
+            store = stores.store_of(entry.transcript) if stores else None
+            yield read_one(config, store, entry, now, provider="cli")
+
+
+def read_one(
+    config: Config, store: TranscriptStore | None, entry: SessionEntry, now: int, provider: str = "store"
+) -> Reading:
+    """Judge one session's numbers."""
+    used, window = entry.used_tokens, entry.window_tokens
+    budget = prompt_budget(window, entry.budget_tokens)
+    # Right after a reset OpenClaw says, freshly, that nothing is used: that is a number, not a gap.
+    known = used == 0 and entry.fresh or bool(used and budget)
+    mark, size = _extent(store, entry, needs_size=not known)
+    if not known and "estimate" in config.usage.providers and size:
+        provider = "estimate"
+        window = window or DEFAULT_WINDOW
+        budget = budget or prompt_budget(window, None)
+        used = size // BYTES_PER_TOKEN
+    ratio = 0.0 if used == 0 else used / budget if used is not None and budget else None
+    age = None if entry.updated_at is None else max(0, now - entry.updated_at) // 1000
+    last = entry.interacted_at or entry.updated_at
+    idle = None if last is None else max(0, now - last) // 1000
+    fresh = entry.fresh and provider != "estimate"
+    doubt = doubts(config, used, window, ratio, fresh, age)
+    return Reading(
+        agent=entry.agent,
+        session_key=entry.key,
+        session_id=entry.session_id,
+        provider=provider,
+        used_tokens=used,
+        window_tokens=window,
+        budget_tokens=budget,
+        ratio=None if ratio is None else round(ratio, 4),
+        fresh=fresh,
+        age_seconds=age,
+        active=entry.running or (idle is not None and idle < config.guard.idle_seconds),
+        trusted=not doubt,
+        doubt=doubt,
+        mark=mark,
+        idle_seconds=idle,
+    )
+
+
+def _extent(store: TranscriptStore | None, entry: SessionEntry, needs_size: bool) -> tuple[str, int]:
+    if store is None:
+        return "", 0
+    try:
+        return store.mark(entry.transcript), store.size(entry.transcript) if needs_size else 0
+    except MoonError:
+        return "", 0
+
+
+def doubts(
+    config: Config, used: int | None, window: int | None, ratio: float | None, fresh: bool, age: int | None
+) -> str:
+    """Why these numbers may trigger nothing destructive; empty when they may."""
+    if used is None or ratio is None:
+        return "no usage is known"
+    if window is not None and used > window:
+        return f"{used} used tokens in a window of {window} cannot be"
+    if not fresh:
+        return "the numbers are not fresh"
+    if age is None or age > config.usage.max_age_seconds:
+        return f"the numbers are {age if age is not None else 'of unknown'} seconds old"
+    return ""

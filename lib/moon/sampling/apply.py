@@ -1,0 +1,176 @@
+"""One tick: settle the last cycle, measure, decide, and open a new cycle when something is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moon import audit
+from moon.clock import format_ms
+from moon.config import Config
+from moon.cycle import document as cycles
+from moon.cycle.state import SessionState, State
+from moon.cycle.stations import start_station
+from moon.errors import DocumentInvalid, MoonError, StoreAbsent
+from moon.files import Lock
+from moon.openclaw.locate import Stores, open_stores
+from moon.openclaw.rows import Row, row_of, transcript_row, usage_document
+from moon.openclaw.store import Transcript
+from moon.openclaw.usage import Measured, measure
+from moon.paths import Home
+from moon.sampling.plan import Decision, decide, settle
+
+# A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
+RESUMES = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one look at all sessions found."""
+
+    rows: list[Row]
+    problems: list[MoonError]
+    decisions: list[Decision]
+
+    @property
+    def has_work(self) -> bool:
+        """Is any station due now?"""
+        return any(set(row["due"]) - set(row["deferred"]) for row in self.rows)
+
+
+def look(config: Config, state: State, now: int) -> Sample:
+    """Measure every session and decide what is due. Changes nothing."""
+    problems: list[MoonError] = []
+    stores: Stores | None = None
+    try:
+        stores = open_stores(config)
+    except StoreAbsent as error:
+        problems.append(error)
+    measured: Measured = measure(config, stores, now)
+    problems += measured.problems
+    rows: list[Row] = []
+    decisions = []
+    for reading in measured.readings:
+        decision = decide(state.sessions.get((reading.agent, reading.session_key)), reading, config, now)
+        decisions.append(decision)
+        rows.append(
+            row_of(
+                reading,
+                due=decision.due,
+                deferred=decision.deferred,
+                reason=decision.reason,
+                state=decision.state.state,
+            )
+        )
+        rows += replaced_rows(decision.state)
+    return Sample(rows, problems, decisions)
+
+
+def replaced_rows(state: SessionState) -> list[Row]:
+    """A row for each earlier session id of this key whose transcript is still to be archived."""
+    return [
+        transcript_row(
+            Transcript(state.agent, state.session_key, session_id),
+            due=["archive", "index"],
+            reason="its session id was replaced",
+        )
+        for session_id in state.replaced
+    ]
+
+
+def remember(home: Home, state: State, sample: Sample) -> None:
+    """Take the decisions into the state; a deferral is audited once, when it begins."""
+    seen = set()
+    for decision in sample.decisions:
+        after = decision.state
+        key = (after.agent, after.session_key)
+        before = state.sessions.get(key)
+        seen.add(key)
+        state.sessions[key] = after
+        if after.deferred and after.deferred != (before.deferred if before else ""):
+            state.count("deferred")
+            audit.record(
+                home,
+                "sample",
+                "deferred",
+                agent=after.agent,
+                session_key=after.session_key,
+                session_id=after.session_id,
+                reason=f"{', '.join(decision.deferred)}: {after.deferred}",
+            )
+    if not sample.problems:
+        state.sessions = {key: each for key, each in state.sessions.items() if key in seen or each.pending}
+
+
+def open_cycle(home: Home, config: Config, state: State, sample: Sample, now: int) -> cycles.Document:
+    """A new cycle document, noted as the open one."""
+    usage = usage_document(format_ms(now), sample.rows, sample.problems)
+    document = cycles.new_cycle(usage, "timer")
+    cycles.remove_old(home, config.retention.cycles_days, document["cycle_id"])
+    state.open_cycle = document["cycle_id"]
+    state.count("cycles")
+    return document
+
+
+def take_up(home: Home, state: State, lock: Lock, now: int) -> None:
+    """Settle the open cycle; if it was cut short, go on with it instead, which does not return."""
+    document = _read_open(home, state) if state.open_cycle else None
+    if document is None:
+        state.open_cycle = ""
+        return
+    following = cycles.next_station(document)
+    if document["finished_at"] is None and following and document.get("resumed", 0) < RESUMES:
+        document["resumed"] = document.get("resumed", 0) + 1
+        audit.record(home, "sample", "resumed", cycle_id=document["cycle_id"], reason=f"cut short before {following}")
+        start(home, document, lock)
+    settle_cycle(state, document, now)
+
+
+def start(home: Home, document: cycles.Document, lock: Lock) -> None:
+    """Write the cycle document and become its first station that has work. Does not return."""
+    cycles.write(home, document)
+    start_station(home, cycles.next_station(document), document, lock)
+
+
+def _read_open(home: Home, state: State) -> cycles.Document | None:
+    path = cycles.cycle_path(home, state.open_cycle)
+    try:
+        return cycles.parse(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return None
+    except DocumentInvalid as error:
+        path.replace(path.with_suffix(".json.invalid"))
+        audit.record(home, "sample", "failed", cycle_id=state.open_cycle, reason=error.message)
+        return None
+
+
+def settle_cycle(state: State, document: cycles.Document, now: int) -> None:
+    """Take what a cycle did into the state; what a given-up cycle left undone counts as failed."""
+    for row in document["usage"]["sessions"]:
+        outcomes = _outcomes(document, row)
+        key = (row["agent"], row["session_key"])
+        session = state.sessions.get(key)
+        for station, outcome in outcomes.items():
+            state.count(station if outcome == "done" else f"{station}_{outcome}")
+        if session is None:
+            continue
+        archived = cycles.session_record(document, "archive", row) or {}
+        if row["session_id"] == session.session_id:
+            state.sessions[key] = settle(session, outcomes, _mark(archived), now)
+        elif outcomes.get("archive") in ("done", "nothing"):
+            left = tuple(each for each in session.replaced if each != row["session_id"])
+            state.sessions[key] = replace(session, replaced=left)
+    state.open_cycle = ""
+
+
+def _outcomes(document: cycles.Document, row: Row) -> dict[str, str]:
+    found = {}
+    for station in row["due"]:
+        if station not in row.get("deferred", []):
+            entry = cycles.session_record(document, station, row)
+            found[station] = entry["outcome"] if entry else "failed"
+    return found
+
+
+def _mark(archived: dict[str, Any]) -> str:
+    return str(archived.get("mark", "")) if archived.get("outcome") in ("done", "nothing") else ""
