@@ -1,0 +1,135 @@
+"""What must survive a summary letter by letter: paths, hashes, versions, ids, addresses, amounts, commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_UNITS = (
+    r"(?:ms|s|sec|seconds?|min|minutes?|h|hours?|days?|weeks?|months?|years?|[kKMGT]i?B|bytes|bits?|Mbit/s|Gbit/s|%|km/h|km|m²|m|cm"
+    r"|mm|kg|g|mg|ml|l|°C|°F|K|rpm|req/s|rps|qps|tokens?|rows?|users?|people|persons?|px|W|kW|kWh|mAh|V|Hz|GHz|MHz|vCPU|cores?|Stunden|Tage"
+    r"|Wochen|Minuten|Personen|heures|jours|semaines|horas|días|semanas|personnes|personas)"
+)
+_EXTENSIONS = (
+    "py|pyi|ts|tsx|js|jsx|mjs|json|jsonl|ya?ml|toml|md|sh|bash|zsh|sql|sqlite|db|conf|cfg|ini|env|rs|go|java|kt|c|h|cc|cpp|rb|php|html|css"
+    "|txt|csv|tsv|log|service|timer|plist|lock|pdf|docx?|xlsx?|png|jpe?g|svg|zip|tar|gz|zst|xml|tf|bib|tex|ipynb|vue|ics|pem|crt"
+)
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("url", r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`)\]}|]+"),
+    ("email", r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
+    ("uuid", r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
+    ("package", r"(?<![\w/])@?[a-z][\w./-]*@\^?~?\d+(?:\.\d+)*[\w.-]*|\b[a-zA-Z][\w.-]*==\d+(?:\.\d+)+[\w.]*"),
+    ("digest", r"\bsha(?:1|256|512)[:-][0-9A-Za-z+/=]{8,}"),
+    ("path", r"(?<![\w:/.])(?:~|\.{1,2})?/[\w.@+%-]+(?:/[\w.@+%:-]+)+/?|(?<![\w/])~/[\w.-]+|\b[A-Z]:\\[\w\\.-]+"),
+    (
+        "file",
+        rf"(?<![\w/])(?:[\w.@-]+/)*[\w@-][\w.@-]*\.(?:{_EXTENSIONS})\b(?::\d+)?|(?<![\w/])(?:[\w.-]+/){{2,}}[\w.-]+",
+    ),
+    (
+        "address",
+        r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}|/\d{1,2})?\b"
+        r"|\b(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*:\d{2,5}\b",
+    ),
+    (
+        "host",
+        r"\b(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|internal|local|lan|example|test|de|ch|fr|es|it|uk|eu|app|ai)\b",
+    ),
+    ("version", r"\bv\d+(?:\.\d+)*(?:-[\w.]+)?\b|\b\d+\.\d+\.\d+(?:[-+.][\w.]+)?\b"),
+    (
+        "date",
+        r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?\b"
+        r"|\b\d{1,2}\.\d{1,2}\.(?:\d{4}|\d\d)\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b",
+    ),
+    ("time", r"\b\d{1,2}:\d\d(?:\s?[ap]m)?\b|\b\d{1,2}\s?[ap]m\b"),
+    ("money", r"[$€£¥]\s?\d[\d.,']*\d?[kKM]?|\b\d[\d.,']*\d?\s?(?:USD|EUR|CHF|GBP|€|\$|£|Euro|euros?|dollars?)(?!\w)"),
+    ("ticket", r"\b[A-Z][A-Z0-9]{1,9}-\d+\b|(?<![\w&])#\d+\b|(?<!\w)![0-9]+\b"),
+    ("hash", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"),
+    ("constant", r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"),
+    ("code", r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b"),
+    ("name", r"\b[a-zA-Z_]\w*(?:_\w+)+\b(?:\(\))?|\b[a-z]+(?:[A-Z][a-z0-9]+)+\b(?:\(\))?|\b[a-z]\w*\(\)"),
+    (
+        "kebab",
+        r"\b[a-z][a-z0-9]*(?:-[a-z0-9]+)*-(?:\d+|[a-z]*\d[a-z0-9]*)(?:-[a-z0-9]+)*\b|\b[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}\b",
+    ),
+    ("amount", rf"(?<![\w.,])[~≤≥<>±]?\d[\d.,]*\s?{_UNITS}(?!\w)"),
+    ("number", r"(?<![\w.])\d{4,}(?![\w.]*\w)|(?<![\w.])\d+(?:[.,]\d+)+(?!\w)"),
+    ("phone", r"(?<!\w)\+\d[\d ()/-]{6,}\d"),
+    ("flag", r"(?<![\w-])--[a-z][\w-]+(?:=[\w./:-]+)?"),
+)
+_ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS))
+_TRAILING = ".,;:!?'\"*_)"
+# How much is lost when one of this kind is lost: an id cannot be guessed again, a round number can.
+_WORTH = {
+    1.0: "url uuid digest hash email package address ticket phone",
+    0.9: "path version constant code",
+    0.8: "host money kebab",
+    0.7: "file number",
+    0.6: "date name flag quoted",
+    0.5: "amount",
+    0.4: "time",
+}
+WEIGHT = {kind: weight for weight, kinds in _WORTH.items() for kind in kinds.split()}
+
+_PROGRAMS = (
+    "git|gh|glab|npm|npx|pnpm|yarn|bun|deno|node|python3?|pip3?|pipx|uv|poetry|pytest|tox|ruff|mypy|make|cmake|cargo|rustup|go|java|mvn|gradle"
+    r"|\./gradlew|docker|docker-compose|podman|kubectl|helm|k9s|terraform|tofu|ansible(?:-playbook)?|vagrant|aws|gcloud|az|flyctl|heroku|ssh|scp"
+    "|rsync|curl|wget|httpie|systemctl|journalctl|launchctl|crontab|apt(?:-get)?|dnf|yum|brew|pacman|apk|snap|psql|pg_dump|pg_restore|mysql"
+    "|mysqldump|mongodump|redis-cli|sqlite3|openssl|certbot|nginx|caddy|tar|zip|unzip|zstd|gzip|chmod|chown|ln|mkdir|mv|cp|rm|sed|awk|grep|rg"
+    "|find|xargs|tail|head|cat|ls|echo|export|source|nc|dig|ping|ip|iptables|ufw|mount|fsck|dd|restic|borg|rclone|ffmpeg|convert|pandoc"
+    "|latexmk|jq|yq|sops|vault|alembic|flask|django-admin|rails|bundle|php|composer|artisan|dotnet|swift|xcodebuild|adb|flutter|openclaw|qmd"
+    r"|ollama|llm|moon-\w+|\./[\w./-]+|bin/[\w-]+"
+)
+_COMMAND = re.compile(rf"(?:sudo\s+)?(?:[A-Z_][A-Z0-9_]*=\S+\s+)*(?:{_PROGRAMS})(?:\s+\S.*)?")
+_PROMPTED = re.compile(r"^\s*(?:\$|#|>|❯|%)\s+(\S.*)$", re.MULTILINE)
+_TICKED = re.compile(r"(?<!`)`([^`\n]{2,240})`(?!`)")
+_FENCED = re.compile(r"```(?:bash|sh|shell|console|zsh)?\s*\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A literal piece of a text, and what sort of thing it names."""
+
+    kind: str
+    text: str
+
+
+def identifiers_in(text: str) -> Iterator[Identifier]:
+    """Every identifier in the order of the text."""
+    for match in _ANY.finditer(text):
+        kind = match.lastgroup or "name"
+        value = match.group(0).rstrip(_TRAILING) if kind != "name" else match.group(0)
+        if value.count("(") < value.count(")") and kind != "name":
+            value = value.rstrip(")")
+        if len(value) >= 2:
+            yield Identifier(kind, value)
+
+
+def quoted_in(text: str) -> Iterator[Identifier]:
+    """What a writer put between backticks: names to be taken literally."""
+    for match in _TICKED.finditer(text):
+        value = match.group(1).strip()
+        if 2 <= len(value) <= 80 and not is_command(value):
+            yield Identifier("quoted", value)
+
+
+def is_command(text: str) -> bool:
+    """Whether this line reads like something for a shell, with at least one argument."""
+    return bool(_COMMAND.fullmatch(text)) and (" " in text or text.startswith("./"))
+
+
+def commands_in(text: str) -> Iterator[str]:
+    """Command lines that a text quotes: after a prompt sign, in a shell fence, between backticks."""
+    for block in _FENCED.findall(text):
+        for line in block.splitlines():
+            line = re.sub(r"^\s*\$\s+", "", line).strip()
+            if is_command(line):
+                yield line
+    for candidate in (*_PROMPTED.findall(text), *_TICKED.findall(text)):
+        if is_command(candidate.strip()):
+            yield candidate.strip()
+
+
+def occurs(value: str, source: str) -> bool:
+    """Whether this identifier stands literally in the source, whatever white space stands between its parts."""
+    return value in source or " ".join(value.split()) in source

@@ -1,0 +1,56 @@
+"""What was said, ready to be distilled: turns in order, each with the id of the event it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from moon.openclaw.events import Event
+
+USER, ASSISTANT, CALL, RESULT, SUMMARY = "user", "assistant", "call", "result", "summary"
+_ROLES = {
+    "user": USER,
+    "assistant": ASSISTANT,
+    "toolCall": CALL,
+    "toolResult": RESULT,
+    "compaction": SUMMARY,
+    "branch_summary": SUMMARY,
+}
+# What OpenClaw puts around a user's words: a clock prefix, and a block meant for the model of that turn alone.
+_CLOCK = re.compile(r"^\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]{1,40}\]\s*")
+_INTERNAL = re.compile(r"<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>.*?(?:<<<END_OPENCLAW_INTERNAL_CONTEXT>>>|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One thing that was said, called or returned."""
+
+    event_id: str
+    role: str
+    text: str
+    tool: str = ""
+    timestamp: str | None = None
+
+
+def turns_of(events: Iterable[Event]) -> Iterator[Turn]:
+    """The turns of a session's events. System texts and events without words are left out."""
+    for event in events:
+        for piece in event.pieces:
+            role = _ROLES.get(piece.role)
+            text = _clean(piece.text) if role == USER else piece.text.strip()
+            if role and text and event.id:
+                yield Turn(event.id, role, text, piece.tool or "", event.timestamp)
+
+
+def _clean(text: str) -> str:
+    return _CLOCK.sub("", _INTERNAL.sub("", text).strip()).strip()
+
+
+def bounded(turn: Turn, limit: int) -> Turn:
+    """A tool's result cut to its head and tail, where errors and totals stand; other turns stay whole."""
+    if turn.role != RESULT or len(turn.text) <= limit:
+        return turn
+    head, tail = limit * 2 // 5, limit * 3 // 5
+    left_out = len(turn.text) - head - tail
+    return replace(turn, text=f"{turn.text[:head]}\n[… {left_out} characters left out …]\n{turn.text[-tail:]}")

@@ -1,0 +1,143 @@
+"""Turns cut into units: sentences, list items and single lines, small enough to be chosen one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
+
+MAX_UNIT = 320
+_FENCE = re.compile(r"^\s*(?:```|~~~)")
+_BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
+_CHECKED = re.compile(r"^\s*(?:[-*+]\s*)?\[[xX]\]\s*")
+_HEADING = re.compile(r"^\s*#{1,6}\s+|^\s*\*\*[^*]+\*\*:?\s*$")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(\[`]*[^\sa-z])|(?<=[。！？])")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|z\.B|d\.h|bzw|ca|etc|vs|approx|no|nr|mr|mrs|dr|st|p)\.|\b[A-Z]\.)$", re.IGNORECASE
+)
+_EMPHASIS = re.compile(r"(\*\*|__)(.+?)\1")
+_QUOTE = re.compile(r"^\s*>+\s?")
+_LATIN_WORD = re.compile(r"[^\W\d_][\w'-]{2,}")
+_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One sentence or line: where it stands and what it is part of."""
+
+    turn: int
+    position: int
+    event_id: str
+    role: str
+    text: str
+    item: bool = False
+    heading: str = ""
+    ticked: bool = False
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it only asks."""
+        return self.text.rstrip("\"')* ").endswith(("?", "？", "か。"))
+
+
+def units_of(turns: Sequence[Turn]) -> list[Unit]:
+    """Units of everything said by people and models; of a tool's result only the lines that report something."""
+    return [unit for number, turn in enumerate(turns) for unit in _units(number, turn)]
+
+
+def _units(number: int, turn: Turn) -> Iterator[Unit]:
+    if turn.role not in (USER, ASSISTANT, SUMMARY, RESULT):
+        return
+    lines = _report_lines(turn.text) if turn.role == RESULT else _prose_lines(turn.text)
+    position, heading = 0, ""
+    for line in lines:
+        if _HEADING.match(line):
+            heading = line.strip("#* :\t")
+            continue
+        bare = plain(line)
+        for sentence in [bare] if turn.role == RESULT else sentences(bare):
+            for text in _cut(sentence):
+                yield Unit(
+                    number,
+                    position,
+                    turn.event_id,
+                    turn.role,
+                    text,
+                    item=bool(_BULLET.match(line)),
+                    heading=heading,
+                    ticked=bool(_CHECKED.match(_BULLET.sub("", line))),
+                )
+                position += 1
+
+
+def _prose_lines(text: str) -> Iterator[str]:
+    fenced = False
+    for line in text.splitlines():
+        if _FENCE.match(line):
+            fenced = not fenced
+        elif not fenced and line.strip():
+            yield line
+
+
+_REPORTS = re.compile(
+    r"(?i)(?<!\w)(?:error|exception|traceback|fatal|panic|fail(?:ed|ures?)?|passed|denied|refused|success\w*"
+    r"|exit (?:code|status)|total|created|installed|listening|version|warning|done|finished|completed|deployed"
+    r"|not found|timed out|built|written|saved|uploaded|coverage)(?!\w)"
+)
+
+
+def _report_lines(text: str) -> Iterator[str]:
+    """At most six lines of a result: those that report an outcome, the last ones first in importance."""
+    lines = [line for line in text.splitlines() if 8 <= len(line.strip()) <= 240 and _REPORTS.search(line)]
+    yield from dict.fromkeys(lines[:2] + lines[-4:])
+
+
+def plain(line: str) -> str:
+    """A line without its Markdown dress: bullet, quote sign, emphasis, table bars."""
+    line = _QUOTE.sub("", line)
+    line = _BULLET.sub("", line, count=1)
+    line = re.sub(r"^\s*\[[ xX]\]\s*", "", line)
+    line = _EMPHASIS.sub(r"\2", line)
+    if line.count("|") >= 2 and line.strip().startswith("|"):
+        line = " · ".join(cell.strip() for cell in line.strip().strip("|").split("|"))
+    return " ".join(line.split())
+
+
+def sentences(line: str) -> list[str]:
+    """A line's sentences; full stops in file names, numbers and abbreviations end none."""
+    pieces: list[str] = []
+    for piece in _SENTENCE_END.split(line):
+        if pieces and _ABBREVIATION.search(pieces[-1]):
+            pieces[-1] += " " + piece
+        elif piece.strip():
+            pieces.append(piece.strip())
+    return pieces
+
+
+def _cut(sentence: str) -> Iterator[str]:
+    """A very long sentence in parts, at semicolons or commas where there are some."""
+    while len(sentence) > MAX_UNIT:
+        at = max(sentence.rfind(mark, MAX_UNIT // 3, MAX_UNIT) for mark in ("; ", ", ", "，", "、", " – ", " "))
+        at = at if at > 0 else MAX_UNIT
+        yield sentence[: at + 1].strip()
+        sentence = sentence[at + 1 :].strip()
+    if sentence:
+        yield sentence
+
+
+def terms(text: str) -> frozenset[str]:
+    """The words a unit is about, for comparing units; pairs of characters where a script has no spaces."""
+    found = {stem(word) for word in _LATIN_WORD.findall(text.lower())}
+    for run in _IDEOGRAPHS.findall(text):
+        found |= {run[at : at + 2] for at in range(max(1, len(run) - 1))}
+    return frozenset(found)
+
+
+def stem(word: str) -> str:
+    """A word without its commonest endings: good enough to see that two sentences share it."""
+    for ending in ("ing", "ed", "es", "s", "en", "er"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)]
+    return word
