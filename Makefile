@@ -1,19 +1,39 @@
-# Every target works from a fresh clone; the environment is made on first need.
-PYTHON ?= python3
+# Every target works from a fresh clone; the environment is made on first need, and only as much of it as is needed:
+# `core` is what Moon runs with, `made` adds the model SDKs and the tools for development.
+PREFIX ?= $(HOME)/.local
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# Asked for by running it: a version manager's stand-in can be on PATH and start nothing.
+FIND_PYTHON = for each in python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3 /opt/homebrew/bin/python3; do \
+	"$$each" -c 'import ensurepip, sqlite3, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$each" && break; done
+PYTHON ?= $(shell $(FIND_PYTHON))
 
-.PHONY: help venv test lint types check clean
+.PHONY: help venv demo test lint types check e2e bench bench-distill bench-recall docs install uninstall clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-$(VENV)/.made: pyproject.toml
+$(VENV)/.core: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 or later with venv found" >&2; \
+		echo "hint: install one (Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[models,mcp,dev]'
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.made: $(VENV)/.core
+	$(PIP) -e '.[models,mcp,dev]'
+	@$(PIP) -e '.[secrets]' || echo "make: the maintained secret rules have no package for this machine; Moon's own rules do the work"
 	@touch $@
 
 venv: $(VENV)/.made ## Make the project's own Python environment
+
+demo: $(VENV)/.core ## The whole job on recorded sessions, in a temporary folder, explained as it goes
+	@$(PY) -E -s tests/demo/demo.py
+
+test: venv ## Unit, contract, integration and shell tests
+	$(PY) -m pytest
+	$(VENV)/bin/bats tests/shell
 
 lint: venv ## Style (ruff)
 	$(VENV)/bin/ruff check lib tests
@@ -22,11 +42,31 @@ lint: venv ## Style (ruff)
 types: venv ## Types (mypy --strict)
 	$(VENV)/bin/mypy
 
-test: venv ## Unit, contract, integration and shell tests
-	$(PY) -m pytest
-	$(VENV)/bin/bats tests/shell
-
 check: lint types test ## All of the above
 
-clean: ## Remove what the other targets made, except the archive of anybody's sessions
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+e2e: venv ## The same job against the real OpenClaw and QMD, installed into .cache/
+	$(PY) tests/e2e/install.py
+	$(PY) -m pytest tests/e2e
+
+bench: venv ## What a tick and archiving cost, beside something measured in the same run
+	$(PY) tests/bench/bench_tick.py
+	$(PY) tests/bench/bench_archive.py
+
+bench-distill: venv ## How much of what was planted the distillers keep
+	$(PY) tests/bench/bench_distill.py
+
+bench-recall: venv ## How often the right message comes back for a question
+	$(PY) tests/bench/bench_recall.py
+
+docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
+	$(PY) -E -s lib install docs
+
+install: $(VENV)/.core ## Link the executables into PREFIX/bin and start the timer
+	@$(PY) -E -s lib install install --prefix '$(PREFIX)'
+
+uninstall: ## Take back exactly what install made; archives stay
+	@$(PY) -E -s lib install uninstall
+
+clean: ## Remove what the other targets made in this folder; archives and the real OpenClaw stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis lib/*.egg-info
+	find lib tests -name __pycache__ -type d -prune -exec rm -rf {} +
