@@ -219,7 +219,7 @@ def _cache(home: Home, key: str, values: Values) -> None:
 def resolve(data: bytes, overrides: Mapping[str, str], source: str) -> Values:
     """Plain values from YAML bytes and MOON_ variables, checked. Raises `ConfigInvalid`."""
     shape = schema.load_schema("config")
-    values = _parse_yaml(data, source)
+    values = _off_as_word(_parse_yaml(data, source), shape)
     found = list(_apply_overrides(values, overrides, shape))
     found += [*unknown_keys(values, shape), *schema.problems("config", _known_only(values, shape))]
     if not found:
@@ -256,6 +256,14 @@ def _without_empty(values: Values) -> Values:
     """Drop keys with nothing behind them: `timezone:` alone means the default, as does an empty section."""
     kept = {str(key): _without_empty(value) if isinstance(value, dict) else value for key, value in values.items()}
     return {key: value for key, value in kept.items() if value is not None}
+
+
+def _off_as_word(value: Any, shape: Values) -> Any:
+    """YAML reads a bare `off` as false; where the word is one of the choices, the word is meant."""
+    if isinstance(value, dict):
+        known = shape.get("properties", {})
+        return {name: _off_as_word(each, known.get(name, {})) for name, each in value.items()}
+    return "off" if value is False and "off" in shape.get("enum", []) else value
 
 
 def _apply_overrides(values: Values, overrides: Mapping[str, str], shape: Values) -> Iterator[str]:
