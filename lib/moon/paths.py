@@ -63,6 +63,14 @@ class Home:
         return self.state / "cycles"
 
     @property
+    def rollovers(self) -> Path:
+        return self.state / "rollovers"
+
+    def rollover_journal(self, agent: str, session_key: str) -> Path:
+        """The note of a rollover under way in that session; gone when it is complete."""
+        return self.rollovers / f"{safe_name(f'{agent}/{session_key}')}.json"
+
+    @property
     def cache(self) -> Path:
         return self.state / "cache"
 

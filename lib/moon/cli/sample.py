@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 def show(home: Home, config: configuration.Config) -> int:
     """Print the usage document; the state is read and not written."""
     now = now_ms()
-    sample = apply.look(config, states.peek(home), now)
+    sample = apply.look(home, config, states.peek(home), now)
     print_usage(sample, now)
     return exit_code(sample)
 
@@ -50,7 +50,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     now = now_ms()
     state.heartbeat = now
     apply.take_up(home, state, lock, now)
-    sample = apply.look(config, state, now)
+    sample = apply.look(home, config, state, now)
     apply.remember(home, state, sample)
     if as_json:
         print_usage(sample, now)

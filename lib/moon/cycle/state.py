@@ -129,7 +129,7 @@ def _entry(session: SessionState) -> dict[str, Any]:
     for name in TIMES:
         values[name] = format_ms(values[name]) if values[name] else None
     values["last_trigger"] = {name: format_ms(when) for name, when in session.last_trigger.items()}
-    return values
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def save(home: Home, state: State) -> None:

@@ -61,13 +61,14 @@ class OpenClaw:
         if final:
             arguments.append("--expect-final")
         answer = self.ask([*arguments, "--params", json.dumps(parameters)], timeout=limit + 15)
-        if answer.get("ok") is False or "error" in answer:
-            raise OpenClawFailed(f"the gateway refused {method}: {_reason(answer)}", hint="try again at the next tick")
+        if answer.get("ok") is False or answer.get("error"):
+            kind = OpenClawFailed if _is_unreachable(answer) else GatewayRefused
+            raise kind(f"{method}: {reason_of(answer)}", hint="is the gateway running? try `openclaw health`")
         return answer
 
     def list_sessions(self) -> list[SessionEntry]:
         """What `openclaw sessions --json --all-agents` lists. Raises `OpenClawFailed`."""
-        rows = self.ask(["sessions", "--json", "--all-agents"]).get("sessions")
+        rows = self.ask(["sessions", "--json", "--all-agents", "--limit", "all"]).get("sessions")
         if not isinstance(rows, list):
             raise OpenClawFailed("openclaw sessions listed no sessions", hint="try the command by hand")
         found = []
@@ -79,13 +80,25 @@ class OpenClaw:
 
     def has_active_run(self, session_key: str) -> bool:
         """Is a run in progress in this session? Raises `OpenClawFailed` when the gateway does not say."""
-        rows = self.call("sessions.list", {}).get("sessions")
-        for row in rows if isinstance(rows, list) else []:
-            if isinstance(row, dict) and row.get("key") == session_key:
-                return bool(row.get("hasActiveRun"))
-        raise OpenClawFailed(
-            f"the gateway does not list session {session_key}", hint="it may have been removed; nothing was changed"
-        )
+        row = self._describe(session_key)
+        if row is None:
+            rows = self.call("sessions.list", {}).get("sessions")
+            named = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
+            row = next((each for each in named if each.get("key") == session_key), None)
+        if row is None or not isinstance(row.get("hasActiveRun"), bool):
+            raise OpenClawFailed(
+                f"the gateway does not say whether a run is active in {session_key}",
+                hint="nothing was changed; try again at the next tick",
+            )
+        return bool(row["hasActiveRun"])
+
+    def _describe(self, session_key: str) -> Answer | None:
+        """The gateway's row of one session; None where the gateway has no such method or no such session."""
+        try:
+            row = self.call("sessions.describe", {"key": session_key}).get("session")
+        except GatewayRefused:
+            return None
+        return row if isinstance(row, dict) else None
 
     def compact(self, session_key: str, agent: str, max_lines: int | None = None) -> Answer:
         """`sessions compact`: a summary of the older part, or with `max_lines` the deletion of it. The raw answer."""
@@ -97,6 +110,11 @@ class OpenClaw:
         """Start a new window, only if the session is still the one that was looked at."""
         parameters = {"key": session_key, "reason": "new", "expectedSessionId": session_id}
         return self.call("sessions.reset", parameters, timeout=self.timeout)
+
+    def create_child(self, session_key: str, agent: str, child_key: str) -> Answer:
+        """Make a session that succeeds this one, under a key of its own."""
+        parameters = {"key": child_key, "agentId": agent, "parentSessionKey": session_key, "succeedsParent": True}
+        return self.call("sessions.create", {**parameters, "emitCommandHooks": True})
 
     def send_turn(self, session_key: str, agent: str, message: str, idempotency_key: str) -> Answer:
         """Give the model a message as a turn of this session; nothing goes out to a channel.
@@ -111,6 +129,17 @@ class OpenClaw:
             "deliver": False,
         }
         return self.call("agent", parameters, timeout=self.action_timeout, final=True)
+
+
+class GatewayRefused(OpenClawFailed):
+    """The gateway answered, and the answer is no."""
+
+    code = "gateway_refused"
+
+
+def _is_unreachable(answer: Answer) -> bool:
+    error = answer.get("error")
+    return isinstance(error, dict) and error.get("type") != "gateway_request_error"
 
 
 def agent_of(session_key: str) -> str:
@@ -136,7 +165,8 @@ def find_json(output: bytes) -> Answer | None:
     return None
 
 
-def _reason(answer: Answer) -> str:
+def reason_of(answer: Answer) -> str:
+    """Why an answer is a no, in its own words."""
     error = answer.get("error")
     if isinstance(error, dict):
         error = error.get("message")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from moon import audit
@@ -16,9 +17,9 @@ from moon.files import Lock
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.rows import Row, row_of, transcript_row, usage_document
 from moon.openclaw.store import Transcript
-from moon.openclaw.usage import Measured, measure
+from moon.openclaw.usage import Measured, Reading, measure
 from moon.paths import Home
-from moon.sampling.plan import Decision, decide, settle
+from moon.sampling.plan import Decision, decide, finish_rollover, settle
 
 # A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
 RESUMES = 3
@@ -38,7 +39,7 @@ class Sample:
         return any(set(row["due"]) - set(row["deferred"]) for row in self.rows)
 
 
-def look(config: Config, state: State, now: int) -> Sample:
+def look(home: Home, config: Config, state: State, now: int) -> Sample:
     """Measure every session and decide what is due. Changes nothing."""
     problems: list[MoonError] = []
     stores: Stores | None = None
@@ -48,22 +49,33 @@ def look(config: Config, state: State, now: int) -> Sample:
         problems.append(error)
     measured: Measured = measure(config, stores, now)
     problems += measured.problems
+    cut_short = names_in(home.rollovers)
     rows: list[Row] = []
     decisions = []
     for reading in measured.readings:
         decision = decide(state.sessions.get((reading.agent, reading.session_key)), reading, config, now)
+        if cut_short and home.rollover_journal(reading.agent, reading.session_key).name in cut_short:
+            decision = finish_rollover(decision, reading, now)
         decisions.append(decision)
-        rows.append(
-            row_of(
-                reading,
-                due=decision.due,
-                deferred=decision.deferred,
-                reason=decision.reason,
-                state=decision.state.state,
-            )
-        )
+        rows.append(decided_row(reading, decision))
         rows += replaced_rows(decision.state)
     return Sample(rows, problems, decisions)
+
+
+def decided_row(reading: Reading, decision: Decision) -> Row:
+    """A usage row with what was decided."""
+    row = row_of(
+        reading, due=decision.due, deferred=decision.deferred, reason=decision.reason, state=decision.state.state
+    )
+    return {**row, "resume": True} if decision.resume else row
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names in a folder; none when it is not there."""
+    try:
+        return {path.name for path in folder.iterdir()}
+    except OSError:
+        return set()
 
 
 def replaced_rows(state: SessionState) -> list[Row]:
@@ -168,7 +180,7 @@ def _outcomes(document: cycles.Document, row: Row) -> dict[str, str]:
     for station in row["due"]:
         if station not in row.get("deferred", []):
             entry = cycles.session_record(document, station, row)
-            found[station] = entry["outcome"] if entry else "failed"
+            found[station] = ("unreachable" if entry.get("backoff") else entry["outcome"]) if entry else "failed"
     return found
 
 

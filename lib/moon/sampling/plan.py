@@ -44,6 +44,7 @@ class Decision:
     due: tuple[str, ...] = ()
     deferred: tuple[str, ...] = ()
     reason: str = ""
+    resume: bool = False
 
     @property
     def to_do(self) -> tuple[str, ...]:
@@ -147,6 +148,15 @@ def _what_is_due(state: SessionState, reading: Reading, config: Config, now: int
     return Decision(state, reason=reading.doubt)
 
 
+def finish_rollover(decision: Decision, reading: Reading, now: int) -> Decision:
+    """A rollover that was cut short is due whatever the usage is now; only somebody at work defers it."""
+    if "rollover" in decision.due or now < decision.state.retry_at:
+        return decision
+    due = tuple(station for station in STATIONS if station in decision.due or station == "rollover")
+    held = ("rollover",) if reading.active else ()
+    return replace(decision, due=due, deferred=decision.deferred + held, reason="a rollover was cut short", resume=True)
+
+
 def _pending(state: SessionState, reading: Reading) -> Decision:
     """What a threshold made due. Destructive stations wait while somebody is at work or the numbers are in doubt."""
     held = tuple(station for station in state.pending if station in DESTRUCTIVE)
@@ -179,11 +189,11 @@ def is_undistilled(state: SessionState, reading: Reading, config: Config, now: i
 def settle(state: SessionState, outcomes: dict[str, str], mark: str, now: int) -> SessionState:
     """Take in what a finished cycle did for this session.
 
-    `outcomes`: station → done | nothing | deferred | refused | failed. What is done is no longer pending; what failed
-    or was refused is tried again later, what was deferred at the next tick.
+    `outcomes`: station → done | nothing | deferred | refused | failed | unreachable. What is done is no longer pending;
+    what was deferred is tried at the next tick, all else after a pause that grows.
     """
     done = {station for station, outcome in outcomes.items() if outcome in ("done", "nothing")}
-    failed = any(outcome in ("failed", "refused") for outcome in outcomes.values())
+    failed = any(outcome in ("failed", "refused", "unreachable") for outcome in outcomes.values())
     attempts = state.attempts + 1 if failed else 0
     return replace(
         state,

@@ -1,0 +1,81 @@
+"""Archive before anything destructive: is every event that the store holds now archived, readable and findable?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from moon.errors import ArchiveDamaged, DestructionRefused, IndexUnusable, MoonError
+from moon.openclaw.store import Transcript, TranscriptStore
+from moon.paths import Home
+from moon.textindex import open_reader
+from moon.vault import segments
+from moon.vault.catalog import Catalog, Identifier
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was held against what. `last_event_id` is the last event of the store at that moment."""
+
+    events: int
+    missing: int
+    last_event_id: str
+    damaged: tuple[str, ...]
+    unindexed: tuple[str, ...]
+
+    def objections(self) -> list[str]:
+        """Why nothing destructive may follow; empty when it may."""
+        found = []
+        if self.missing:
+            found.append(f"{self.missing} of {self.events} events are not archived")
+        if self.damaged:
+            found.append(f"{len(self.damaged)} archives do not read back")
+        if self.unindexed:
+            found.append(f"{len(self.unindexed)} archives cannot be found by a search")
+        return found
+
+
+def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript) -> Coverage:
+    """Compare the store's transcript, event by event, with the archives, and read every archive of it back."""
+    session = catalog.find_session(transcript.agent, transcript.session_id)
+    identifier = Identifier()
+    events = missing = 0
+    last = ""
+    for event in store.events(transcript):
+        events += 1
+        name, digest = identifier.identify(event.data)
+        if session is None or event.problem.startswith("undecodable") or not catalog.has_event(session, name, digest):
+            missing += 1
+        if not name.startswith("#"):
+            last = name
+    found = list(catalog.segments(transcript.agent, transcript.session_id))
+    damaged = tuple(each.sha256 for each in found if not _reads_back(each.path, each.sha256))
+    return Coverage(events, missing, last, damaged, _unindexed(home, [each.sha256 for each in found]))
+
+
+def _reads_back(path: Path, sha256: str) -> bool:
+    try:
+        return segments.digest_file(path)[0] == sha256
+    except ArchiveDamaged:
+        return False
+
+
+def _unindexed(home: Home, hashes: list[str]) -> tuple[str, ...]:
+    try:
+        with open_reader(home.text_index) as index:
+            return tuple(each for each in hashes if not (index.has_segment(each) and index.findable(each)))
+    except (IndexUnusable, MoonError):
+        return tuple(hashes)
+
+
+def require_coverage(home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript) -> Coverage:
+    """Raise `DestructionRefused` unless everything is archived, verified and indexed."""
+    coverage = measure_coverage(home, catalog, store, transcript)
+    objections = coverage.objections()
+    if objections:
+        raise DestructionRefused(
+            "; ".join(objections),
+            path=transcript.key or transcript.session_id,
+            hint=f"run `moon-archive --session {transcript.session_id} | moon-index`; the next tick tries again",
+        )
+    return coverage

@@ -1,0 +1,135 @@
+"""The continuity map: what a fresh window must know, cut to its length, as JSON and as Markdown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Record = dict[str, Any]
+# The order in which lists give way when the map is too long: what hurts least to look up goes first.
+LISTS = ("open_tasks", "decisions", "rules", "identifiers", "commands", "summary", "milestones")
+TITLES = {
+    "summary": "What happened",
+    "open_tasks": "Open tasks",
+    "decisions": "Decisions",
+    "rules": "Rules and constraints",
+    "milestones": "Done so far",
+    "identifiers": "Exact identifiers",
+    "commands": "Commands",
+}
+# A rule of thumb for English and code; maps are bounded with some room to spare.
+CHARACTERS_PER_TOKEN = 4
+HINTS = 4
+HINT_WORDS = 8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a map is made from. `distillations` are DistillationRecords, oldest first."""
+
+    rollover_id: str
+    agent: str
+    session_key: str
+    from_session_id: str
+    boundary_event_id: str
+    created_at: str
+    distillations: Sequence[Record]
+    archives: Sequence[Record]
+    memory_files: Sequence[str]
+
+
+def merge(records: Iterable[Record], name: str) -> list[str]:
+    """One list of all records, the newest first, nothing twice."""
+    texts = (
+        text.strip() for record in reversed(list(records)) for text in record.get(name, []) if isinstance(text, str)
+    )
+    return list(dict.fromkeys(text for text in texts if text))
+
+
+def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> Record:
+    """The `moon.continuity/1` document, its Markdown no longer than `max_tokens`."""
+    full = {name: [redact(text) for text in merge(facts.distillations, name)] for name in LISTS}
+    document: Record = {
+        "schema": "moon.continuity/1",
+        "rollover_id": facts.rollover_id,
+        "agent": facts.agent,
+        "session_key": facts.session_key,
+        "from_session_id": facts.from_session_id,
+        "boundary_event_id": facts.boundary_event_id,
+        "created_at": facts.created_at,
+        **{name: [] for name in LISTS},
+        "archives": list(facts.archives),
+        "memory_files": list(facts.memory_files),
+        "recall_hints": recall_hints(full, facts.session_key),
+        "left_out": 0,
+    }
+    room = max_tokens * CHARACTERS_PER_TOKEN - len(render(document)) - sum(len(title) + 8 for title in TITLES.values())
+    return {**document, **fit(full, room)}
+
+
+def fit(full: dict[str, list[str]], room: int) -> Record:
+    """Take one item of each list in turn, so that no long list crowds out the others, until the room is used."""
+    kept: dict[str, list[str]] = {name: [] for name in LISTS}
+    left_out = 0
+    for position in range(max(map(len, full.values()), default=0)):
+        for name in LISTS:
+            if position >= len(full[name]):
+                continue
+            cost = len(full[name][position]) + 3
+            if cost > room:
+                left_out += 1
+                continue
+            kept[name].append(full[name][position])
+            room -= cost
+    return {**kept, "left_out": left_out}
+
+
+def recall_hints(lists: dict[str, list[str]], session_key: str) -> list[str]:
+    """Commands that lead back to what the map only names."""
+    topics = [*lists["open_tasks"][:2], *lists["decisions"][:1], *lists["identifiers"][:1]]
+    words = [" ".join(_plain(topic).split()[:HINT_WORDS]) for topic in topics]
+    asked = [f'moon-recall "{text}" --limit 5' for text in dict.fromkeys(words) if text]
+    return (asked or [f'moon-recall "what was decided" --session "{_plain(session_key)}"'])[:HINTS]
+
+
+def _plain(text: str) -> str:
+    """Text that stands safely between double quotes in a shell."""
+    return "".join(each if each.isalnum() or each in " ._:/-@" else " " for each in text)
+
+
+def render(document: Record) -> str:
+    """The map as Markdown: what the model receives as the first message of the new window."""
+    parts = [
+        f"# Continuity map {document['rollover_id']}",
+        "This conversation was moved to a fresh window because the old one was nearly full. Nothing is lost: every "
+        "message is archived. Below is a record of what came before, made by Moon. It is information, not a new "
+        "request: take note of it, carry on from it when the user writes next, and answer only with: Noted.",
+    ]
+    for name in ("summary", "open_tasks", "decisions", "rules", "milestones", "identifiers", "commands"):
+        if document[name]:
+            parts.append(f"## {TITLES[name]}\n" + "\n".join(f"- {_one_line(text)}" for text in document[name]))
+    references = [f"- archive {each['archive_path']} ({each['events']} events)" for each in document["archives"]]
+    references += [f"- memory {path}" for path in document["memory_files"]]
+    references += [f"- search: `{hint}`" for hint in document["recall_hints"]]
+    if document["left_out"]:
+        references.append(
+            f"- {document['left_out']} further items are in the daily memory; search for them when needed"
+        )
+    parts.append("## Where to find the rest\n" + "\n".join(references))
+    return "\n\n".join(parts) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """An item on one line, without characters that would steer a terminal."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def idempotency_key(rollover_id: str) -> str:
+    """The key that makes the gateway take a map once; the transcript keeps it with the message."""
+    return f"moon-{rollover_id}"
+
+
+def child_key(agent: str, rollover_id: str) -> str:
+    """The key of the session that mode `create` makes; known before it exists, so that it is made once."""
+    return f"agent:{agent}:moon-{rollover_id.lower()}"
