@@ -123,3 +123,18 @@ class ProgramAbsent(MoonError):
     """A program that should be run is not installed."""
 
     code = "program_absent"
+
+
+class Unexpected(MoonError):
+    """A fault that Moon does not know, most likely its own."""
+
+    code = "unexpected"
+
+
+def unexpected(error: Exception) -> Unexpected:
+    """Words for an error of any kind; the original stays attached."""
+    made = Unexpected(
+        f"{type(error).__name__}: {error}", hint="MOON_DEBUG=1 shows where it happened; please report it as a bug"
+    )
+    made.__cause__ = error
+    return made

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from moon import __version__
-from moon.errors import USAGE, MoonError
+from moon.errors import MoonError, UsageWrong, unexpected
 from moon.report import Report
 
 EXIT_CODES = """\
@@ -35,32 +35,17 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=f"{tool} {__version__}")
 
     def error(self, message: str) -> NoReturn:
-        raise WrongArguments(message, hint=f"see `{self.prog} --help`")
-
-
-class WrongArguments(MoonError):
-    """argparse could not make sense of the command line."""
-
-    code = "usage"
-    exit_code = USAGE
+        raise UsageWrong(message, hint=f"see `{self.prog} --help`")
 
 
 def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Run a tool's `main`; say errors in words on stderr and, with `--json`, in a CommandReport on stdout."""
     report = Report(tool)
+    failure: MoonError
     try:
         code = tool_main(arguments)
         sys.stdout.flush()
         return code
-    except MoonError as error:
-        if os.environ.get("MOON_DEBUG"):
-            raise
-        say_error(tool, error)
-        if "--json" in arguments:
-            report.fail(error)
-            report.outcome = error.code
-            sys.stdout.write(report.as_json())
-        return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away, which is how `| head` ends a pipe: not an error worth a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -68,6 +53,18 @@ def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[s
     except KeyboardInterrupt:
         print(f"{tool}: interrupted; nothing was left half-written", file=sys.stderr)
         return 130
+    except MoonError as error:
+        failure = error
+    except Exception as error:  # the last net: whatever it is, the user gets a sentence and a script gets a document
+        failure = unexpected(error)
+    if os.environ.get("MOON_DEBUG"):
+        raise failure
+    say_error(tool, failure)
+    if "--json" in arguments:
+        report.fail(failure)
+        report.outcome = failure.code
+        sys.stdout.write(report.as_json())
+    return failure.exit_code
 
 
 def say_error(tool: str, error: MoonError) -> None:

@@ -20,7 +20,17 @@ from moon import audit
 from moon.clock import now_text
 from moon.config import Config
 from moon.cycle import document as cycles
-from moon.errors import DONE, FAILED, PARTIAL, DestructionRefused, DocumentInvalid, LockBusy, MoonError, UsageWrong
+from moon.errors import (
+    DONE,
+    FAILED,
+    PARTIAL,
+    DestructionRefused,
+    DocumentInvalid,
+    LockBusy,
+    MoonError,
+    UsageWrong,
+    unexpected,
+)
 from moon.files import Lock, read_bounded
 from moon.paths import Home
 
@@ -133,10 +143,12 @@ def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Contex
     entry: Entry = {name: row[name] for name in ("agent", "session_key", "session_id")}
     try:
         entry.update(handle(row))
-    except DestructionRefused as error:
-        entry.update(outcome="refused", reason=error.message, hint=error.hint)
-    except MoonError as error:
-        entry.update(outcome="failed", code=error.code, reason=error.message, hint=error.hint)
+    except Exception as error:
+        failure = error if isinstance(error, MoonError) else unexpected(error)
+        if failure.code == "unexpected" and os.environ.get("MOON_DEBUG"):
+            raise
+        outcome = "refused" if isinstance(failure, DestructionRefused) else "failed"
+        entry.update(outcome=outcome, code=failure.code, reason=failure.message, hint=failure.hint)
     if not context.dry_run and entry["outcome"] != "nothing":
         audit.record(
             context.home,
