@@ -1,13 +1,12 @@
 """Configuration: read → environment → schema → cross-field checks → a frozen value.
 
-`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached by a hash of everything
-it came from, because an idle tick can not afford to import YAML and jsonschema.
+`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached beside everything it came
+from, because an idle tick can not afford to import YAML and jsonschema.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -195,14 +194,21 @@ def _read_file(home: Home) -> bytes:
 
 def _cache_key(data: bytes, overrides: Mapping[str, str]) -> str:
     stat = (schema.FOLDER / "config.schema.json").stat()
-    parts = [__version__, stat.st_mtime_ns, stat.st_size, hashlib.sha256(data).hexdigest(), sorted(overrides.items())]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return json.dumps(
+        [
+            __version__,
+            stat.st_mtime_ns,
+            stat.st_size,
+            data.decode("utf-8", "backslashreplace"),
+            sorted(overrides.items()),
+        ]
+    )
 
 
 def _cached(home: Home, key: str) -> Values | None:
     try:
         cached = json.loads(read_bounded(home.cache / "config.json"))
-        return cached["values"] if cached["key"] == key else None
+        return dict(cached["values"]) if cached["key"] == key else None
     except (OSError, MoonError, ValueError, KeyError, TypeError):
         return None
 

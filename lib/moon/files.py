@@ -10,7 +10,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +51,11 @@ def unusable(path: Path, error: OSError) -> HomeUnusable:
 def atomic_writer(path: Path) -> Iterator[int]:
     """Give a descriptor to write to; on success it becomes `path`, on any error nothing is left behind."""
     make_private(path.parent)
+    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise unusable(path, error) from error
-    temporary = Path(name)
     try:
         yield descriptor
         os.fsync(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ def safe_name(text: str, limit: int = 48) -> str:
     plain = SAFE.sub("-", text).strip("-")[:limit]
     if plain == text and text == text.lower():
         return plain
+    import hashlib
+
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f"{plain}.{digest}" if plain else digest
 

@@ -1,13 +1,12 @@
 """Documents are checked against JSON Schema 2020-12 when they are written and when they are read.
 
-jsonschema takes longer to import than an idle tick may take, so bytes that were found valid once are remembered by
-their hash (`remember`/`is_remembered`) and a file that nobody changed is not checked again.
+jsonschema takes longer to import than an idle tick may take, so content that was found valid once is remembered
+(`remember`/`is_remembered`) and a file that nobody changed is not checked again.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -113,26 +112,18 @@ def read(kind: str, path: Path) -> dict[str, Any]:
     return parse(kind, read_bounded(path), path=str(path))
 
 
-def digest(*parts: bytes) -> str:
-    """A name for bytes that were found valid."""
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(len(part).to_bytes(8, "big") + part)
-    return total.hexdigest()
-
-
-def is_remembered(folder: Path, kind: str, name: str) -> bool:
-    """Were these bytes (by `digest`) found valid before?"""
+def is_remembered(folder: Path, kind: str, content: bytes) -> bool:
+    """Was exactly this content found valid before?"""
     try:
-        return read_bounded(folder / f"{kind}.valid", 128) == name.encode()
+        return read_bounded(folder / f"{kind}.valid") == content
     except (FileNotFoundError, MoonError):
         return False
 
 
-def remember(folder: Path, kind: str, name: str) -> None:
-    """Note that these bytes are valid. Only a saving of time, so a failure to write it is no failure."""
+def remember(folder: Path, kind: str, content: bytes) -> None:
+    """Note that this content is valid. Only a saving of time, so a failure to write it is no failure."""
     try:
-        write_atomic(folder / f"{kind}.valid", name)
+        write_atomic(folder / f"{kind}.valid", content)
     except MoonError:
         return
 

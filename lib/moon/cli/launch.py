@@ -14,6 +14,6 @@ def main() -> int:
         print("moon: call one of " + ", ".join(f"moon-{tool}" for tool in TOOLS), file=sys.stderr)
         return 2
     tool = sys.argv[1]
-    from moon.cli.common import run_tool
+    from moon.cli.run import run_tool
 
     return run_tool(f"moon-{tool}", importlib.import_module(f"moon.cli.{tool}").main, sys.argv[2:])

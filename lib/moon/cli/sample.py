@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 from moon import config as configuration
-from moon.cli.common import Parser, say_error
+from moon.cli.run import say_error
 from moon.clock import format_ms, now_ms
 from moon.cycle import state as states
 from moon.errors import DONE, FAILED, PARTIAL
@@ -22,15 +23,32 @@ EXAMPLES = """\
 
 def main(arguments: list[str]) -> int:
     """Run one tick and return its exit code; does not return when a station is started."""
-    parser = Parser("moon-sample", "Measure how full every session is and start what is due.", EXAMPLES)
-    parser.add_argument("--no-exec", action="store_true", help="print the usage document and change nothing")
-    parser.add_argument("--json", action="store_true", help="print the usage document")
-    options = parser.parse_args(arguments)
+    options = parse(arguments)
     home = Home.from_environment()
     config = configuration.load(home)
     if options.no_exec:
         return show(home, config)
     return tick(home, config, options.json)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; a bare call, as the timer makes it, needs no parser for that."""
+
+    no_exec: bool = False
+    json: bool = False
+
+
+def parse(arguments: list[str]) -> Options:
+    """Read the command line."""
+    if not arguments:
+        return Options()
+    from moon.cli.common import Parser
+
+    parser = Parser("moon-sample", "Measure how full every session is and start what is due.", EXAMPLES)
+    parser.add_argument("--no-exec", action="store_true", help="print the usage document and change nothing")
+    parser.add_argument("--json", action="store_true", help="print the usage document")
+    return Options(**vars(parser.parse_args(arguments)))
 
 
 def show(home: Home, config: configuration.Config) -> int:

@@ -91,7 +91,7 @@ def _decode(home: Home, data: bytes) -> State:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise DocumentInvalid(f"the state file is not JSON: {error}", path=str(home.state_file)) from error
-    if not schema.is_remembered(home.cache, "state", _fingerprint(document)):
+    if not schema.is_remembered(home.cache, "state", _steady(document)):
         schema.check("state", document, path=str(home.state_file))
     sessions = [_session(entry) for entry in document["sessions"]]
     return State(
@@ -135,15 +135,15 @@ def _entry(session: SessionState) -> dict[str, Any]:
 def save(home: Home, state: State) -> None:
     """Write the state; checked against its schema whenever more than the heartbeat changed."""
     document = as_document(state)
-    name = _fingerprint(document)
+    steady = _steady(document)
     text = json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass") + b"\n"
-    if schema.is_remembered(home.cache, "state", name):
+    if schema.is_remembered(home.cache, "state", steady):
         _write_heartbeat(home, text)
         return
     schema.check("state", document)
     with atomic_writer(home.state_file) as descriptor:
         write_all(descriptor, text)
-    schema.remember(home.cache, "state", name)
+    schema.remember(home.cache, "state", steady)
 
 
 def _write_heartbeat(home: Home, text: bytes) -> None:
@@ -162,12 +162,12 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _fingerprint(document: Any) -> str:
-    """A name for all that the schema can judge; a changed heartbeat or ratio does not make a new one."""
+def _steady(document: Any) -> bytes:
+    """All that the schema can judge but the heartbeat, which alone changes from one idle tick to the next."""
     if not isinstance(document, dict):
-        return "none"
+        return b""
     steady = {name: value for name, value in document.items() if name != "heartbeat"}
-    return schema.digest(json.dumps(steady, sort_keys=True).encode("utf-8", "surrogatepass"))
+    return json.dumps(steady, sort_keys=True).encode("utf-8", "surrogatepass")
 
 
 def rebuild(home: Home) -> State:

@@ -1,0 +1,50 @@
+"""Run a tool: exceptions become sentences, exit codes and, where asked for, a report."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from moon.clock import now_text
+from moon.errors import MoonError, unexpected
+
+
+def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Run a tool's `main`; say errors in words on stderr and, with `--json`, in a CommandReport on stdout."""
+    started_at, started = now_text(), time.monotonic()
+    failure: MoonError
+    try:
+        code = tool_main(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader of our output went away, which is how `| head` ends a pipe: not an error worth a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except KeyboardInterrupt:
+        print(f"{tool}: interrupted; nothing was left half-written", file=sys.stderr)
+        return 130
+    except MoonError as error:
+        failure = error
+    except Exception as error:  # the last net: whatever it is, the user gets a sentence and a script gets a document
+        failure = unexpected(error)
+    if os.environ.get("MOON_DEBUG"):
+        raise failure
+    say_error(tool, failure)
+    if "--json" in arguments:
+        from moon.report import Report
+
+        report = Report(tool, outcome=failure.code, started_at=started_at, started=started)
+        report.fail(failure)
+        sys.stdout.write(report.as_json())
+    return failure.exit_code
+
+
+def say_error(tool: str, error: MoonError) -> None:
+    """`tool: what happened (which file)` and, on a line of its own, the hint."""
+    where = f" ({error.path})" if error.path and error.path not in error.message else ""
+    print(f"{tool}: {error.message}{where}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
