@@ -1,4 +1,4 @@
-"""Entry point of every executable: `python lib/launch.py <tool> [arguments]`. Must parse on Pythons too old for the rest."""
+"""Entry point of every executable: `python lib/launch.py <tool> [arguments]`. Must parse on any Python 3."""
 
 import sys
 
