@@ -62,8 +62,7 @@ def archive_transcript(
     plan = select_new(
         store.events(transcript),
         Identifier().identify,
-        lambda name, digest: catalog.has_event(session, name, digest),
-        lambda name: catalog.knows_id(session, name),
+        lambda name: catalog.digests(session, name),
         tally,
     )
     with contextlib.closing(_Archiver(home, catalog, session, transcript, key, compressed)) as archiver:

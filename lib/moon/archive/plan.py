@@ -60,12 +60,12 @@ class SetAside:
 def select_new(
     events: Iterable[StoredEvent],
     identify: Callable[[bytes], tuple[str, bytes]],
-    is_known: Callable[[str, bytes], bool],
-    is_revision: Callable[[str], bool],
+    archived: Callable[[str], set[bytes]],
     tally: Tally,
 ) -> Iterator[Keep | SetAside]:
     """Go through a transcript and yield what must be stored; counts everything in `tally`.
 
+    `identify`: bytes → (name, digest). `archived`: name → the digests it is archived with.
     The same event is kept once, however often it is seen; one with a known id and other bytes is kept as a revision;
     a line without an id (malformed or foreign) is kept as often as it occurs.
     """
@@ -82,9 +82,10 @@ def select_new(
         if malformed:
             tally.malformed += 1
             tally.note(f"line {tally.seen} is {'cut short' if torn else 'not a JSON object'}; kept as it is")
-        if is_known(name, digest):
+        known = archived(name)
+        if digest in known:
             continue
-        revision = not name.startswith("#") and is_revision(name)
+        revision = bool(known) and not name.startswith("#")
         tally.new += 1
         tally.revisions += revision
         tally.torn = torn

@@ -44,7 +44,7 @@ def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, trans
     for event in store.events(transcript):
         events += 1
         name, digest = identifier.identify(event.data)
-        if session is None or event.problem.startswith("undecodable") or not catalog.has_event(session, name, digest):
+        if session is None or event.problem.startswith("undecodable") or digest not in catalog.digests(session, name):
             missing += 1
         if not name.startswith("#"):
             last = name

@@ -197,15 +197,10 @@ class Catalog:
         )
         return cursor.rowcount == 1
 
-    def has_event(self, session: int, name: str, digest: bytes) -> bool:
-        """Is this event, with these bytes, archived?"""
-        sql = "SELECT 1 FROM events WHERE session = ? AND event_id = ? AND digest = ?"
-        return self.connection.execute(sql, (session, name, digest)).fetchone() is not None
-
-    def knows_id(self, session: int, name: str) -> bool:
-        """Is any revision of this event archived?"""
-        sql = "SELECT 1 FROM events WHERE session = ? AND event_id = ? LIMIT 1"
-        return self.connection.execute(sql, (session, name)).fetchone() is not None
+    def digests(self, session: int, name: str) -> set[bytes]:
+        """The hashes of every content this event is archived with; empty when it is unknown."""
+        sql = "SELECT digest FROM events WHERE session = ? AND event_id = ?"
+        return {digest for (digest,) in self.connection.execute(sql, (session, name))}
 
     def next_ordinal(self, session: int) -> int:
         """The number of the session's next segment, from 1."""
