@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from moon.secret_rules import RULES, Rule
+
+if TYPE_CHECKING:
+    from moon.config import Redact
 
 UserPattern = tuple[str, str]
 """A user's own rule: (name, regular expression)."""
@@ -65,6 +68,12 @@ class Redactor:
         self._patterns = tuple((name, _compiled(expression)) for name, expression in patterns)
         self._load_engine = engine
         self._engine: SecretEngine | None = None
+
+    @classmethod
+    def from_config(cls, section: Redact) -> Redactor:
+        """The redaction that the configuration asks for."""
+        patterns = [(each["name"], each["pattern"]) for each in section.patterns]
+        return cls(patterns, kept_rule_set if section.rules == "auto" else None)
 
     def redact(self, text: str) -> Redacted:
         """Take secrets out of `text`."""

@@ -1,0 +1,90 @@
+"""moon-distill: what is worth carrying over, into DistillationRecords and the daily memory."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+from moon import config as configuration
+from moon.cli.station import run_station, station_parser
+from moon.clock import format_ms, local_date, now_ms, parse_ms
+from moon.config import Config
+from moon.cycle.document import Document
+from moon.distill.apply import read_events, read_record
+from moon.distill.memory import day_of
+from moon.distill.plan import Wanted
+from moon.distill.station import work_for
+from moon.errors import SessionUnknown, UsageWrong
+from moon.openclaw.rows import transcript_row, usage_document
+from moon.openclaw.store import Transcript
+from moon.paths import Home
+from moon.vault.catalog import Catalog, Segment, open_catalog
+from moon.vault.restore import find_archived
+
+EXAMPLES = """\
+  moon-distill --session agent:main:main       every archive of a session that is not distilled yet
+  moon-distill --archive 4f1a9c                one archive, by the beginning of its SHA-256
+  moon-distill --pending                       every archive that was never distilled
+  moon-distill --archive 4f1a9c --provider local --dry-run
+  moon-archive --all | moon-index | moon-distill
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Distill what is asked for; returns the exit code."""
+    parser = station_parser("moon-distill", "Distill archives into daily memory and records.", EXAMPLES)
+    parser.add_argument("--archive", metavar="SHA256", action="append", default=[], help="one archive; repeatable")
+    parser.add_argument("--pending", action="store_true", help="every archive that has no distillation yet")
+    parser.add_argument("--date", metavar="YYYY-MM-DD", default="", help="archives whose conversation ended that day")
+    parser.add_argument("--provider", choices=("gemini", "openai", "local"), default="", help="use only this provider")
+    options = parser.parse_args(arguments)
+    if options.date and not re.fullmatch(r"\d{4}-\d\d-\d\d", options.date):
+        raise UsageWrong(f"--date takes YYYY-MM-DD, not {options.date!r}")
+    chosen: frozenset[str] = frozenset()
+    select = None
+    if options.archive or options.session or options.agent or options.all or options.pending or options.date:
+        found = find_segments(Home.from_environment(), options)
+        chosen = frozenset(segment.sha256 for segment in found)
+        select = _select(found)
+    return run_station("distill", work_for(Wanted(chosen, options.provider)), options, select)
+
+
+def find_segments(home: Home, options: argparse.Namespace) -> list[Segment]:
+    """The archives that the options name. Raises `SessionUnknown`, `UsageWrong`."""
+    config = configuration.load(home)
+    with open_catalog(home) as catalog:
+        if options.archive:
+            return [_by_sha(catalog, prefix) for prefix in options.archive]
+        found = list(catalog.segments(options.agent))
+        if options.session:
+            named = {each for name in options.session for each in find_archived(catalog, name, options.agent)}
+            found = [each for each in found if (each.agent, each.session_key, each.session_id) in named]
+    return [each for each in found if not options.date or _ended_on(home, each, config.timezone) == options.date]
+
+
+def _by_sha(catalog: Catalog, prefix: str) -> Segment:
+    found = [each for each in catalog.segments() if each.sha256.startswith(prefix.lower())]
+    if len(found) == 1 and prefix:
+        return found[0]
+    problem = "more than one archive begins" if found else "no archive begins"
+    raise SessionUnknown(f"{problem} with {prefix!r}", hint="`moon-status` and archives/ledger.jsonl name the archives")
+
+
+def _ended_on(home: Home, segment: Segment, zone_name: str) -> str:
+    """The local date of the last thing said in an archive."""
+    record = read_record(home, segment.sha256)
+    if record is not None:
+        return day_of(record, zone_name)
+    last = max((event.timestamp for event in read_events(segment) if event.timestamp and event.pieces), default="")
+    return local_date(parse_ms(last or segment.archived_at) or 0, zone_name).isoformat()
+
+
+def _select(found: list[Segment]) -> Callable[[Config], Document]:
+    sessions = dict.fromkeys(Transcript(each.agent, each.session_key, each.session_id) for each in found)
+
+    def select(config: Config) -> Document:
+        rows = [transcript_row(each, due=["distill"], reason="asked for by name") for each in sessions]
+        return usage_document(format_ms(now_ms()), rows, [])
+
+    return select

@@ -1,0 +1,148 @@
+"""Daily memory: where a block goes, that it goes there once, and that everything else in the file stays."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moon.distill import memory
+from moon.errors import MoonError
+
+SHA = "ab" * 32
+OTHER = "cd" * 32
+
+
+def make_record(**more: Any) -> dict[str, Any]:
+    """A record as far as memory reads it."""
+    lists: dict[str, list[str]] = {name: [] for name in memory.LISTS}
+    return {
+        "archive_sha256": SHA,
+        "archive_path": "archives/raw/main/x.jsonl",
+        "session_key": "agent:main:main",
+        "session_id": "s1",
+        "provider": "local",
+        "model": "extractive-1",
+        "first_event_at": "2026-11-20T09:00:00Z",
+        "last_event_at": "2026-11-20T10:15:00Z",
+        "created_at": "2026-11-21T01:00:00Z",
+        **lists,
+        "decisions": ["Use the blue folder."],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("last", "zone", "day"),
+    [
+        ("2026-11-20T22:59:59.999Z", "Europe/Berlin", "2026-11-20"),
+        ("2026-11-20T23:00:00Z", "Europe/Berlin", "2026-11-21"),
+        ("2026-03-29T00:59:59Z", "Europe/Berlin", "2026-03-29"),
+        ("2026-03-28T23:30:00Z", "Europe/Berlin", "2026-03-29"),
+        ("2026-10-25T22:30:00Z", "Europe/Berlin", "2026-10-25"),
+        ("2026-10-25T23:00:00Z", "Europe/Berlin", "2026-10-26"),
+        ("2026-11-20T09:59:59Z", "Pacific/Kiritimati", "2026-11-20"),
+        ("2026-11-20T10:00:00Z", "Pacific/Kiritimati", "2026-11-21"),
+        ("2026-11-20T10:00:00Z", "America/Los_Angeles", "2026-11-20"),
+    ],
+)
+def test_the_day_is_the_local_date_of_the_last_thing_said(last: str, zone: str, day: str) -> None:
+    assert memory.day_of(make_record(last_event_at=last), zone) == day
+
+
+def test_without_any_time_the_day_of_the_record_counts() -> None:
+    assert memory.day_of(make_record(last_event_at=None), "UTC") == "2026-11-21"
+
+
+def test_a_conversation_across_midnight_says_when_it_began() -> None:
+    record = make_record(first_event_at="2026-11-19T23:50:00Z", last_event_at="2026-11-20T00:10:00Z")
+    assert "## 2026-11-19 23:50–00:10 · agent:main:main" in memory.render_block(record, "UTC")
+
+
+def test_both_hours_of_the_night_that_has_one_twice_are_shown_as_the_clock_showed_them() -> None:
+    record = make_record(first_event_at="2026-10-25T00:30:00Z", last_event_at="2026-10-25T01:30:00Z")
+    assert "## 02:30–02:30 ·" in memory.render_block(record, "Europe/Berlin")
+
+
+def test_text_cannot_close_its_block() -> None:
+    nasty = f"done --> {memory.end_mark(SHA)}\n# Heading"
+    block = memory.render_block(make_record(decisions=[nasty], session_key="a\nb <!-- x"), "UTC")
+    assert block.count("-->") == 2
+    assert "\n# Heading" not in block
+
+
+def test_a_new_file_gets_a_title() -> None:
+    assert memory.with_block(b"", SHA, "block\n", "2026-11-20") == b"# 2026-11-20\n\nblock\n"
+
+
+def test_a_block_that_stands_there_is_replaced_in_its_place() -> None:
+    old = f"before\n{memory.begin_mark(SHA)}\nold\n{memory.end_mark(SHA)}\nafter\n".encode()
+    new = f"{memory.begin_mark(SHA)}\nnew\n{memory.end_mark(SHA)}\n"
+    changed = memory.with_block(old, SHA, new, "2026-11-20")
+    assert changed == f"before\n{new}after\n".encode()
+    assert memory.with_block(changed, SHA, new, "2026-11-20") == changed
+
+
+def test_a_begin_mark_without_its_end_takes_nothing_with_it() -> None:
+    other = f"{memory.begin_mark(OTHER)}\nx\n{memory.end_mark(OTHER)}\n"
+    content = f"{memory.begin_mark(SHA)}\nsomebody deleted the end mark\n{other}my own words\n".encode()
+    block = f"{memory.begin_mark(SHA)}\nwhole\n{memory.end_mark(SHA)}\n"
+    once = memory.with_block(content, SHA, block, "2026-11-20")
+    assert once == content + b"\n" + block.encode()
+    assert memory.with_block(once, SHA, block, "2026-11-20") == once
+
+
+@given(st.binary(max_size=200))
+def test_whatever_stands_in_the_file_stays(content: bytes) -> None:
+    block = memory.render_block(make_record(), "UTC")
+    once = memory.with_block(content, SHA, block, "2026-11-20")
+    assert once.startswith(content)
+    assert memory.with_block(once, SHA, block, "2026-11-20") == once
+    assert once.count(b"moon:begin") == content.count(b"moon:begin") + 1
+
+
+def test_mode_and_link_of_the_file_stay(tmp_path: Path) -> None:
+    real = tmp_path / "real.md"
+    real.write_text("mine\n")
+    real.chmod(0o640)
+    (tmp_path / "2026-11-20.md").symlink_to(real)
+    memory.write_block(tmp_path, SHA, memory.render_block(make_record(), "UTC"), "2026-11-20")
+    assert (tmp_path / "2026-11-20.md").is_symlink()
+    assert real.read_text().startswith("mine\n")
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert memory.has_block(real, SHA)
+    assert not memory.has_block(real, OTHER)
+    assert not memory.has_block(tmp_path / "none.md", SHA)
+
+
+def test_a_new_file_is_private(tmp_path: Path) -> None:
+    path = memory.write_block(tmp_path / "memory", SHA, "block\n", "2026-11-20")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [each.name for each in path.parent.iterdir()] == ["2026-11-20.md"]
+
+
+def test_words_that_another_program_adds_meanwhile_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "2026-11-20.md"
+    path.write_text("mine\n")
+    look, calls = memory._look, []
+
+    def look_and_write(target: Path) -> Any:
+        calls.append(target)
+        if len(calls) == 2:
+            path.write_text("mine\nadded just now\n")
+        return look(target)
+
+    monkeypatch.setattr(memory, "_look", look_and_write)
+    memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
+    assert path.read_text() == "mine\nadded just now\n\nblock\n"
+
+
+def test_a_file_that_never_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_replace", lambda *_: False)
+    with pytest.raises(MoonError, match="changes all the time"):
+        memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
