@@ -59,13 +59,13 @@ bench-recall: venv ## How often the right message comes back for a question
 	$(PY) tests/bench/bench_recall.py
 
 docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
-	$(PY) -E -s lib install docs
+	$(PY) -E -s lib/launch.py install docs
 
 install: $(VENV)/.core ## Link the executables into PREFIX/bin and start the timer
-	@$(PY) -E -s lib install install --prefix '$(PREFIX)'
+	@$(PY) -E -s lib/launch.py install install --prefix '$(PREFIX)'
 
 uninstall: ## Take back exactly what install made; archives stay
-	@$(PY) -E -s lib install uninstall
+	@$(PY) -E -s lib/launch.py install uninstall
 
 clean: ## Remove what the other targets made in this folder; archives and the real OpenClaw stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis lib/*.egg-info

@@ -6,11 +6,13 @@ import importlib
 import sys
 
 TOOLS = ("sample", "archive", "index", "prune", "distill", "rollover", "recall", "status", "verify", "watch")
+# Not on anybody's PATH: `make` calls it as `python lib/launch.py install …`.
+MAKE_TOOLS = ("install",)
 
 
 def main() -> int:
     """Run `moon.cli.<tool>.main(arguments)` and return its exit code."""
-    if len(sys.argv) < 2 or sys.argv[1] not in TOOLS:
+    if len(sys.argv) < 2 or sys.argv[1] not in (*TOOLS, *MAKE_TOOLS):
         print("moon: call one of " + ", ".join(f"moon-{tool}" for tool in TOOLS), file=sys.stderr)
         return 2
     tool = sys.argv[1]
