@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     facts = gather.gather(home, options.prefix)
     wanted = plan(facts)
     if options.dry_run:
-        for each in (*wanted.links, *wanted.texts):
+        for each in wanted.things:
             print(f"{each.path} -> {each.target}" if isinstance(each, Link) else each.path)
         return 0
     return finish(apply.install(home, facts, wanted), options.json)

@@ -67,7 +67,7 @@ def _wanted(plan: Plan, manifest: Manifest, outcome: Outcome) -> list[Link | Tex
     """The links and files to be made or renewed. Raises `PlaceTaken`."""
     wanted: list[Link | Text] = []
     taken = []
-    for each in (*plan.links, *plan.texts):
+    for each in plan.things:
         if not os.path.lexists(each.path) or _is_there(each) or manifest.is_untouched(each.path):
             if not (isinstance(each, Text) and each.only_if_missing and os.path.lexists(each.path)):
                 wanted.append(each)

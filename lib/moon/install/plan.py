@@ -61,6 +61,11 @@ class Plan:
     texts: tuple[Text, ...]
     timer: str
 
+    @property
+    def things(self) -> tuple[Link | Text, ...]:
+        """All links and files, in the order in which they are made."""
+        return (*self.links, *self.texts)
+
 
 def plan(facts: Facts) -> Plan:
     """The whole installation."""
