@@ -6,12 +6,11 @@ from, because an idle tick can not afford to import YAML and jsonschema.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from moon import __version__, schema
 from moon.clock import zone
@@ -225,7 +224,7 @@ def _cache(home: Home, key: str, values: Values) -> None:
 def resolve(data: bytes, overrides: Mapping[str, str], source: str) -> Values:
     """Plain values from YAML bytes and MOON_ variables, checked. Raises `ConfigInvalid`."""
     shape = schema.load_schema("config")
-    values = _off_as_word(_parse_yaml(data, source), shape)
+    values: Values = _off_as_word(_parse_yaml(data, source), shape)
     found = list(_apply_overrides(values, overrides, shape))
     found += [*unknown_keys(values, shape), *schema.problems("config", _known_only(values, shape))]
     if not found:
@@ -381,10 +380,9 @@ def cross_check(values: Values) -> list[str]:
 
 
 def build(kind: type[Section], values: Values) -> Section:
-    """Make a (nested) frozen dataclass from plain values."""
-    made = {name: _built(hint, values[name]) for name, hint in get_type_hints(kind).items()}
+    """Make a (nested) frozen dataclass from plain values; an annotation that names a class here is a section."""
+    made = {}
+    for name, annotation in kind.__annotations__.items():
+        section = globals().get(annotation)
+        made[name] = values[name] if section is None else build(section, values[name])
     return kind(**made)
-
-
-def _built(hint: Any, value: Any) -> Any:
-    return build(hint, value) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else value
