@@ -1,6 +1,6 @@
 """Configuration: read → environment → schema → cross-field checks → a frozen value.
 
-`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached beside everything it came
+`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached with all it came
 from, because an idle tick can not afford to import YAML and jsonschema.
 """
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from moon import schema
-from moon.clock import local_date, parse_ms
-from moon.config import Config
 from moon.errors import MoonError
 from moon.paths import Home
 from moon.vault.catalog import Catalog, Segment
@@ -43,14 +40,6 @@ def archive_references(home: Home, segments: list[Segment]) -> list[dict[str, An
     ]
 
 
-def memory_folder(home: Home, config: Config) -> Path:
-    """Where daily memory lies."""
-    return Path(config.paths.memory).expanduser() if config.paths.memory else home.memory
-
-
-def memory_files(home: Home, config: Config, segments: list[Segment], now: int) -> list[str]:
-    """The daily memory files of the days these archives were made, that exist."""
-    times = [parse_ms(segment.archived_at) or now for segment in segments]
-    days = sorted({local_date(each, config.timezone).isoformat() for each in [*times, now]})
-    folder = memory_folder(home, config)
-    return [str(folder / f"{day}.md") for day in days if (folder / f"{day}.md").exists()][-MEMORY_NAMED:]
+def memory_files(distillations: list[dict[str, Any]]) -> list[str]:
+    """The daily memory files that these distillations went into, the latest ones."""
+    return sorted({record["memory_file"] for record in distillations if record.get("memory_file")})[-MEMORY_NAMED:]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from moon import schema
-from moon.clock import now_ms, now_text
+from moon.clock import now_text
 from moon.cycle.stations import Context, Entry, Row
 from moon.errors import MoonError, OpenClawFailed
 from moon.files import write_atomic
@@ -121,7 +121,6 @@ def prepare(tools: Tools, store: TranscriptStore, entry: SessionEntry) -> Journa
     """Check that everything is archived, write the map, and note that the rollover is under way."""
     context, home = tools.context, tools.context.home
     coverage = require_coverage(home, tools.catalog, store, entry.transcript)
-    now = now_ms()
     stamp = now_text().replace("-", "").replace(":", "").replace(".", "")
     journal = Journal(
         rollover_id=f"{stamp}-{os.urandom(3).hex()}",
@@ -132,6 +131,7 @@ def prepare(tools: Tools, store: TranscriptStore, entry: SessionEntry) -> Journa
         mode=context.config.rollover.mode,
     )
     found = collect.segments_of_window(tools.catalog, entry.agent, entry.key, entry.session_id)
+    distillations = collect.distillations_of(home, found)
     facts = Facts(
         rollover_id=journal.rollover_id,
         agent=entry.agent,
@@ -139,9 +139,9 @@ def prepare(tools: Tools, store: TranscriptStore, entry: SessionEntry) -> Journa
         from_session_id=entry.session_id,
         boundary_event_id=coverage.last_event_id,
         created_at=now_text(),
-        distillations=collect.distillations_of(home, found),
+        distillations=distillations,
         archives=collect.archive_references(home, found),
-        memory_files=collect.memory_files(home, context.config, found, now),
+        memory_files=collect.memory_files(distillations),
     )
     redactor = Redactor.from_config(context.config.redact)
     document = build_map(facts, context.config.rollover.max_tokens, lambda text: redactor.redact(text).text)
