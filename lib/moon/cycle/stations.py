@@ -75,7 +75,7 @@ def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int
         _print(document, station, call)
         return exit_code(document, station)
     data = None if call.cycle_file or call.select else _read_stdin()
-    lock = _take_lock(home, call.wait_seconds)
+    lock = take_lock(home, call.wait_seconds)
     document = _find_document(config, call, data)
     chained = lock.inherited and bool(call.cycle_file)
     do_work(station, work, Context(home, config, document))
@@ -88,7 +88,8 @@ def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int
     return exit_code(document, station)
 
 
-def _take_lock(home: Home, wait_seconds: float) -> Lock:
+def take_lock(home: Home, wait_seconds: float) -> Lock:
+    """The cycle lock, after waiting for it that long at most. Raises `LockBusy`."""
     deadline = time.monotonic() + wait_seconds
     while True:
         try:

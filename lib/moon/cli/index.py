@@ -1,0 +1,89 @@
+"""moon-index: make archives findable, by the embedded index, by QMD, and for people as Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from moon import config as configuration
+from moon.cli.station import run_station, station_parser
+from moon.clock import format_ms, now_ms
+from moon.config import Config
+from moon.cycle.document import Document
+from moon.cycle.stations import Select, take_lock
+from moon.errors import MoonError, UsageWrong
+from moon.index.collection import update_collection
+from moon.index.rebuild import rebuild
+from moon.index.station import work
+from moon.openclaw.rows import transcript_row, usage_document
+from moon.openclaw.store import Transcript
+from moon.paths import Home
+from moon.report import Report
+from moon.vault.catalog import Segment, open_catalog
+from moon.vault.named import select_segments
+
+EXAMPLES = """\
+  moon-sample --no-exec | moon-archive | moon-index
+  moon-index --all                             every archive that is not indexed yet
+  moon-index --session agent:main:main         the archives of one session
+  moon-index --archive 4f1a9c                  one archive, by the beginning of its SHA-256
+  moon-index --rebuild                         index and Markdown anew from the archives
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Index what is asked for; returns the exit code."""
+    parser = station_parser("moon-index", "Make archived sessions findable: full text, Markdown, QMD.", EXAMPLES)
+    parser.add_argument("--archive", metavar="SHA256", action="append", default=[], help="one archive; repeatable")
+    parser.add_argument("--rebuild", action="store_true", help="make the index and every page anew from the archives")
+    options = parser.parse_args(arguments)
+    named = bool(options.archive or options.session or options.agent or options.all)
+    if options.rebuild:
+        if named or options.cycle or options.dry_run:
+            raise UsageWrong("--rebuild is about everything and takes no sessions", hint="see `moon-index --help`")
+        return run_rebuild(options.wait, options.json)
+    return run_station("index", work, options, select_archives(options) if named else None)
+
+
+def select_archives(options: argparse.Namespace) -> Select:
+    """The archives that the options name; they need no OpenClaw, only the ledger."""
+
+    def select(config: Config) -> Document:
+        with open_catalog(Home.from_environment()) as catalog:
+            found = select_segments(catalog, archives=options.archive, sessions=options.session, agent=options.agent)
+        return usage_document(format_ms(now_ms()), _rows(found, only=bool(options.archive)), [])
+
+    return select
+
+
+def _rows(found: list[Segment], only: bool) -> list[Document]:
+    """A row for each session; with `only`, it names the archives it is about."""
+    grouped: dict[Transcript, list[str]] = {}
+    for each in found:
+        grouped.setdefault(Transcript(each.agent, each.session_key, each.session_id), []).append(each.sha256)
+    return [
+        {**transcript_row(session, due=["index"], reason="asked for by name"), **({"archives": shas} if only else {})}
+        for session, shas in grouped.items()
+    ]
+
+
+def run_rebuild(wait_seconds: float, as_json: bool) -> int:
+    """Make everything anew under the lock and report."""
+    home = Home.from_environment()
+    config = configuration.load(home)
+    report = Report("moon-index", changed=True)
+    lock = take_lock(home, wait_seconds)
+    try:
+        with open_catalog(home) as catalog:
+            made = rebuild(home, config, catalog)
+        qmd = update_collection(home, config)
+    finally:
+        lock.release()
+    for problem in made.problems:
+        report.fail(MoonError(problem, hint="see `moon-archive --verify`"))
+    report.outcome = made.describe()
+    report.details = [{"archives": len(made.archives), "messages": made.messages, "pages": made.pages, "qmd": qmd}]
+    if as_json:
+        sys.stdout.write(report.as_json())
+    print(f"moon-index: {report.outcome}; qmd: {qmd['outcome']}", file=sys.stderr)
+    return report.exit_code
