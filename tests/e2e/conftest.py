@@ -1,0 +1,48 @@
+"""One real gateway for all e2e tests; a fresh MOON_HOME and a fresh agent for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.harness import OpenClaw
+from tests.e2e.install import install
+from tests.e2e.loopback_model import LoopbackModel
+from tests.e2e.moon_home import Moon
+from tests.e2e.talk import Talk
+
+AGENTS = 12
+COUNTER = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackModel]:
+    """The loopback language model."""
+    with LoopbackModel(tmp_path_factory.mktemp("model") / "requests.jsonl") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def openclaw(model: LoopbackModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenClaw]:
+    """The real OpenClaw with a running gateway."""
+    agents = ("main", *(f"a{number}" for number in range(AGENTS)))
+    with OpenClaw(tmp_path_factory.mktemp("openclaw"), install(), model.url, agents=agents) as running:
+        yield running
+
+
+@pytest.fixture
+def talk(openclaw: OpenClaw, model: LoopbackModel, request: pytest.FixtureRequest) -> Iterator[Talk]:
+    """A new session of an agent that no other test uses."""
+    number = request.session.stash.setdefault(COUNTER, 0)
+    request.session.stash[COUNTER] = number + 1
+    session = Talk(openclaw, model, f"agent:a{number}:main")
+    yield session
+    # Leave nothing that is due, so that the next test's ticks see only its own session.
+    openclaw.run("sessions", "delete", session.key, "--json")
+
+
+@pytest.fixture
+def moon(openclaw: OpenClaw, tmp_path: Path) -> Moon:
+    """A fresh MOON_HOME."""
+    return Moon(tmp_path / "moon", openclaw)

@@ -1,0 +1,99 @@
+"""A conversation with the real OpenClaw, and a memory of every event that it ever left in the store."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.harness import OpenClaw
+from tests.e2e.loopback_model import Answer, LoopbackModel
+
+BUDGET = 48_000
+WORDS = [
+    "mast",
+    "relay",
+    "cable",
+    "panel",
+    "sensor",
+    "battery",
+    "fuse",
+    "bracket",
+    "anchor",
+    "gauge",
+    "heater",
+    "housing",
+    "filter",
+    "valve",
+    "ladder",
+]
+
+
+@dataclass
+class Talk:
+    """One session that a test talks in; remembers every event that it ever saw in the store."""
+
+    openclaw: OpenClaw
+    model: LoopbackModel
+    key: str
+    seen: set[bytes] = field(default_factory=set)
+
+    @property
+    def agent(self) -> str:
+        """The session's agent."""
+        return self.key.split(":")[1]
+
+    @property
+    def session_id(self) -> str:
+        """The session's id now."""
+        found: str = self.openclaw.entry(self.key)["sessionId"]
+        return found
+
+    @property
+    def ratio(self) -> float:
+        """Used tokens over prompt budget, as OpenClaw has them."""
+        return (self.openclaw.entry(self.key).get("totalTokens") or 0) / BUDGET
+
+    def lines(self) -> list[bytes]:
+        """Every event of the session in the store now; they are remembered too."""
+        lines = self.openclaw.event_lines(self.session_id, self.agent)
+        self.seen.update(lines)
+        return lines
+
+    def types(self) -> list[str]:
+        """The types of the events in the store now."""
+        return [type_of(line) for line in self.lines()]
+
+    def say(self, text: str, *answers: Answer) -> None:
+        """One turn."""
+        self.model.script(*answers)
+        self.openclaw.turn(text, self.key)
+        self.lines()
+
+    def fill_to(self, ratio: float) -> None:
+        """Talk until so much of the prompt budget is used; long messages, then an exact last step."""
+        if not self.openclaw.query("SELECT 1 FROM session_nodes WHERE session_key = ?", self.key, agent=self.agent):
+            self.say("Good morning. Here come the notes of the season, one after the other.")
+        while self.ratio < ratio:
+            missing = round((ratio - self.ratio) * BUDGET) + 60
+            self.say(f"Note {len(self.seen)}: " + filler(self.key, min(missing * 4, 60_000)))
+
+    def requests_since(self, start: int) -> list[dict[str, Any]]:
+        """The model requests of this session after the first `start` of all requests."""
+        return [body for body in self.model.requests()[start:] if f"session={self.key}" in str(body["messages"])]
+
+
+def filler(seed: str, length: int) -> str:
+    """Plausible words that do not repeat."""
+    dice = random.Random(f"{seed}{length}")
+    words: list[str] = []
+    while sum(map(len, words)) + len(words) < length:
+        words.append(f"{dice.choice(WORDS)}-{dice.randrange(10_000)}")
+    return " ".join(words)
+
+
+def type_of(line: bytes) -> str:
+    """The `type` of an event line."""
+    found: str = json.loads(line)["type"]
+    return found
