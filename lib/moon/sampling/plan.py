@@ -97,8 +97,10 @@ def decide(before: SessionState | None, reading: Reading, config: Config, now: i
 def _replaced(state: SessionState, reading: Reading, now: int) -> SessionState:
     """Another session id under the same key: a new window, and the old transcript is still to be archived."""
     fresh = SessionState(reading.agent, reading.session_key, reading.session_id, since=now)
-    earlier = tuple(dict.fromkeys((*state.replaced, state.session_id)))
-    return replace(fresh, replaced=earlier, last_trigger=state.last_trigger)
+    earlier = dict.fromkeys((*state.replaced, state.session_id))
+    # A session can switch back to an id that it had before.
+    earlier.pop(reading.session_id, None)
+    return replace(fresh, replaced=tuple(earlier), last_trigger=state.last_trigger)
 
 
 def _fall(state: SessionState, reading: Reading, config: Config, now: int) -> SessionState:
@@ -136,7 +138,7 @@ def _trigger(state: SessionState, level: int, config: Config, now: int) -> Sessi
 
 
 def _what_is_due(state: SessionState, reading: Reading, config: Config, now: int) -> Decision:
-    if now < state.retry_at:
+    if is_waiting(state, now):
         return Decision(state, reason=f"waits before the next attempt ({state.attempts} failed)")
     if state.pending:
         return _pending(state, reading)
@@ -150,7 +152,7 @@ def _what_is_due(state: SessionState, reading: Reading, config: Config, now: int
 
 def finish_rollover(decision: Decision, reading: Reading, now: int) -> Decision:
     """A rollover that was cut short is due whatever the usage is now; only somebody at work defers it."""
-    if "rollover" in decision.due or now < decision.state.retry_at:
+    if "rollover" in decision.due or is_waiting(decision.state, now):
         return decision
     due = tuple(station for station in STATIONS if station in decision.due or station == "rollover")
     held = ("rollover",) if reading.active else ()
@@ -203,6 +205,11 @@ def settle(state: SessionState, outcomes: dict[str, str], mark: str, now: int) -
         archived_mark=mark or state.archived_mark,
         undistilled=(state.undistilled or outcomes.get("prune") == "done") and "distill" not in done,
     )
+
+
+def is_waiting(state: SessionState, now: int) -> bool:
+    """Is the pause after a failure not over yet? One longer than any pause comes from a clock that was set back."""
+    return 0 < state.retry_at - now <= RETRY_LAST_MS
 
 
 def retry_pause(attempts: int) -> int:
