@@ -1,0 +1,114 @@
+"""What holds for every executable: a module, a page, help with examples and exit codes, and wrong usage named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from moon.cli.launch import TOOLS
+
+REPO = Path(__file__).resolve().parents[2]
+BIN = REPO / "bin"
+EXECUTABLES = sorted(path.name for path in BIN.glob("moon-*"))
+
+
+def run(program: Path | str, *arguments: str, home: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MOON_")},
+        "HOME": str(home),
+        "MOON_HOME": str(home / "moon"),
+        "OPENCLAW_STATE_DIR": str(home / "openclaw"),
+    }
+    return subprocess.run(
+        [str(program), *arguments],
+        env=environment,
+        cwd=cwd or home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_ten_executables_are_there_and_no_other() -> None:
+    assert sorted(f"moon-{tool}" for tool in TOOLS) == EXECUTABLES
+    assert sorted(path.name for path in BIN.iterdir()) == ["moon", *EXECUTABLES]
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_is_a_link_to_the_launcher_with_a_module_and_a_page(name: str) -> None:
+    assert (BIN / name).is_symlink()
+    assert os.access(BIN / name, os.X_OK)
+    tool = name.removeprefix("moon-")
+    assert (REPO / "lib" / "moon" / "cli" / f"{tool}.py").is_file()
+    page = (REPO / "docs" / "tools" / f"{name}.md").read_text("utf-8")
+    assert page.startswith(f"# {name}\n")
+    assert re.search(r"^## Exit", page, re.MULTILINE), "a page tells the exit codes"
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_help_has_examples_and_exit_codes(name: str, tmp_path: Path) -> None:
+    done = run(BIN / name, "--help", home=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "examples:" in done.stdout
+    assert "exit codes:" in done.stdout
+    assert not (tmp_path / "moon").exists()
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_every_option_is_on_its_page(name: str, tmp_path: Path) -> None:
+    page = (REPO / "docs" / "tools" / f"{name}.md").read_text("utf-8")
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", run(BIN / name, "--help", home=tmp_path).stdout))
+    known = {"--help", "--version"}
+    assert sorted(option for option in options - known if option not in page) == []
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_wrong_usage_ends_in_2_with_a_hint(name: str, tmp_path: Path) -> None:
+    done = run(BIN / name, "--no-such-option", home=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "--no-such-option" in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_wrong_usage_with_json_gives_one_report(name: str, tmp_path: Path) -> None:
+    done = run(BIN / name, "--no-such-option", "--json", home=tmp_path)
+    assert done.returncode == 2
+    report = json.loads(done.stdout)
+    assert report["schema"] == "moon.report/1"
+    assert report["command"] == name
+    assert report["errors"][0]["code"] == "usage"
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_works_through_links_and_from_another_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "near").symlink_to(BIN / name)
+    (tmp_path / "far").mkdir()
+    link = tmp_path / "far" / name
+    link.symlink_to(Path("..") / "near")
+    plain = run(BIN / name, "--version", home=tmp_path)
+    done = run(Path("far") / name, "--version", home=tmp_path, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, plain.stdout)
+    assert done.stdout.startswith(name)
+
+
+@pytest.mark.parametrize("name", EXECUTABLES)
+def test_invalid_configuration_is_named_with_the_nearest_key(name: str, tmp_path: Path) -> None:
+    (tmp_path / "moon").mkdir()
+    (tmp_path / "moon" / "moon.yaml").write_text("treshold: {archive: 0.7}\n")
+    arguments = {"moon-recall": ["anything"], "moon-watch": ["--once"]}.get(name, [])
+    if name in ("moon-archive", "moon-index", "moon-prune", "moon-distill", "moon-rollover"):
+        arguments = ["--all"]
+    done = run(BIN / name, *arguments, home=tmp_path)
+    assert done.returncode == 78
+    assert "treshold" in done.stdout + done.stderr
+    assert "thresholds" in done.stdout + done.stderr
