@@ -75,6 +75,13 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
     return connection
 
 
+def in_memory() -> sqlite3.Connection:
+    """A new index that lives as long as its connection."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _create(connection)
+    return connection
+
+
 def _connected(path: Path, writable: bool, timeout: float) -> sqlite3.Connection:
     if writable:
         _touch_private(path)

@@ -11,10 +11,11 @@ from typing import Any
 from moon.clock import format_ms
 from moon.textindex.database import AGENT_SHIFT, EPISODE_SHIFT, connect, translated
 from moon.textindex.rows import EventPlace, Filters, Place, StoredRow
-from moon.textindex.words import indexable, stem, words
+from moon.textindex.words import indexable, words
 
-MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, segment, text"
+MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text"
 FINDABLE_WORDS = 4
+FINDABLE_SAMPLE = 20
 
 
 class TextIndex:
@@ -64,12 +65,11 @@ class TextIndex:
         if not rows:
             return True
         sample = self._rows(
-            "SELECT id, text FROM message JOIN body USING (id) WHERE segment = ? ORDER BY length(text) DESC LIMIT 1",
-            (number,),
+            "SELECT id, text FROM message JOIN body USING (id) WHERE segment = ? LIMIT ?", (number, FINDABLE_SAMPLE)
         )
         if not sample:
             return False
-        row_id, text = sample[0]
+        row_id, text = max(sample, key=lambda row: len(row[1]))
         probe = sorted(words(indexable(text)), key=len)[-FINDABLE_WORDS:]
         if not probe:
             return True
@@ -84,7 +84,10 @@ class TextIndex:
             "JOIN agent ON agent.id = session.agent WHERE event_id = ? ORDER BY message.id",
             (event_id,),
         )
-        return [EventPlace(*row[:6], format_ms(row[6]) if row[6] else None) for row in found]
+        return [
+            EventPlace(a, k, i, path, line, role, format_ms(at) if at else None)
+            for a, k, i, path, line, role, at in found
+        ]
 
     # searching
 
@@ -151,6 +154,12 @@ class TextIndex:
             values += [filters.session, filters.session]
         return join + "WHERE " + "".join(f"{each} AND " for each in conditions), values
 
+    def time_range(self) -> tuple[int, int]:
+        """The first and the last instant that any message was written, (0, 0) when none is dated."""
+        first = self._rows("SELECT min(first_at) FROM episode WHERE first_at > 0")[0][0]
+        last = self._rows("SELECT max(first_at) FROM episode")[0][0]
+        return first or 0, last or 0
+
     def rows(self, ids: Sequence[int]) -> list[StoredRow]:
         """The rows with these numbers, in no particular order; numbers that do not exist are left out."""
         numbers = ",".join(map(str, ids))
@@ -184,14 +193,20 @@ class TextIndex:
         found = [StoredRow(*row) for row in self._rows(sql, (row_id, row_id, row_id, count))]
         return found if after else found[::-1]
 
+    def event_rows(self, event_id: str, session: str | None = None) -> list[StoredRow]:
+        """The rows of an event, in order; those of the session where one is named, else of the first that has it."""
+        sql = (
+            f"SELECT {MESSAGE_COLUMNS}, session_key, session_id FROM message JOIN body USING (id) "
+            "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
+            "WHERE event_id = ? ORDER BY message.id"
+        )
+        found = [row for row in self._rows(sql, (event_id,)) if session is None or session in row[8:]]
+        return [StoredRow(*row[:8]) for row in found if row[6] == found[0][6]]
+
     def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
         """Stems between two texts with the number of rows they stand in; for guessing at a mistyped word."""
         sql = "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?"
         return [(row[0], row[1]) for row in self._rows(sql, (first, last, limit))]
-
-    def common_stems(self, texts: Iterable[str]) -> dict[str, int]:
-        """`frequencies` of words that are not stemmed yet."""
-        return self.frequencies({stem(word) for text in texts for word in words(text)})
 
 
 def open_reader(path: Path) -> TextIndex:

@@ -105,4 +105,4 @@ class EventPlace:
     archive_path: str
     line: int
     role: str
-    timestamp: str | None
+    timestamp: str | None = None

@@ -89,6 +89,13 @@ def indexable(text: str) -> str:
     return UNSPACED.sub(lambda run: " " + " ".join(pairs(run.group())) + " ", text)
 
 
+def searchable(text: str) -> str:
+    """A question cut as `indexable` cuts a text; a run's last character alone would not fit a longer run."""
+    if text.isascii() or not UNSPACED.search(text):
+        return text
+    return UNSPACED.sub(lambda run: " " + " ".join(pairs(run.group())[: max(1, len(run.group()) - 1)]) + " ", text)
+
+
 @functools.lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """The stem of a folded word: `deployments` → `deploy`."""

@@ -1,0 +1,66 @@
+"""The RecallResult document, `moon.recall/1`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moon.clock import format_ms
+from moon.recall.pack import pack
+from moon.recall.snippet import clean, cut, mark
+from moon.recall.types import Answer, Hit, Request
+from moon.textindex import StoredRow
+
+Document = dict[str, Any]
+
+
+def document(request: Request, answer: Answer, took_ms: int) -> Document:
+    """What recall prints for one question."""
+    numbered = list(enumerate(answer.hits, 1))
+    wanted = [each for each in numbered if not request.pick or each[0] in request.pick]
+    return {
+        "schema": "moon.recall/1",
+        "query": request.text,
+        "engines": list(answer.engines),
+        "degraded": list(answer.degraded),
+        "notes": list(answer.notes),
+        "took_ms": took_ms,
+        "results": [_result(rank, hit, answer.highlights) for rank, hit in wanted],
+        "pack": pack(wanted, request.pack_tokens),
+    }
+
+
+def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:
+    row = hit.row
+    return {
+        "rank": rank,
+        "score": hit.score,
+        "snippet": mark(*cut(row.text, highlights)),
+        "role": row.role,
+        "tool": row.tool or None,
+        "timestamp": _when(row),
+        "agent": hit.place.agent,
+        "session_key": hit.place.session_key,
+        "session_id": hit.place.session_id,
+        "event_id": row.event_id,
+        "archive_path": hit.place.archive_path,
+        "line": row.line,
+        "engines": list(hit.engines),
+        "alike": hit.alike,
+        "before": [neighbour(each) for each in hit.before],
+        "after": [neighbour(each) for each in hit.after],
+    }
+
+
+def neighbour(row: StoredRow) -> Document:
+    """A message that stands beside a result."""
+    return {
+        "role": row.role,
+        "timestamp": _when(row),
+        "event_id": row.event_id,
+        "line": row.line,
+        "text": clean(row.text),
+    }
+
+
+def _when(row: StoredRow) -> str | None:
+    return format_ms(row.at) if row.at else None

@@ -1,0 +1,92 @@
+"""The embedded engine: the question against `index/recall.sqlite`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from moon.recall import typos
+from moon.recall.dates import Calendar, spans
+from moon.recall.gather import Gathered, gather
+from moon.recall.plan import Query, Term, parse
+from moon.recall.rank import Chosen, choose, score, session_scores
+from moon.recall.types import Hit
+from moon.textindex import Filters, Place, TextIndex
+
+MAX_YEARS = 10
+# Lifts sessions (by their number in the index) that another engine has found as well.
+Lift = Callable[[TextIndex], Mapping[int, float]]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the engine found, and the question as it was finally asked."""
+
+    hits: tuple[Hit, ...]
+    query: Query
+    notes: tuple[str, ...]
+
+
+def search(
+    index: TextIndex, text: str, filters: Filters, limit: int, calendar: Calendar, lift: Lift | None = None
+) -> Searched:
+    """Answer a question. Rows come with their places but without neighbours."""
+    query = parse(text)
+    filters = merged(filters, query)
+    notes = list(query.notes)
+    found = _look(index, query, filters, calendar)
+    if not found.hits and not any(found.dated) and query.required:
+        query = replace(query, required=(), terms=_spelled_out(query))
+        notes.append("no message holds the exact phrase; its words were searched for")
+        found = _look(index, query, filters, calendar)
+    if not found.hits and not any(found.dated):
+        query, guessed = typos.corrected(index, query)
+        notes += guessed
+        found = _look(index, query, filters, calendar) if guessed else found
+    return Searched(_ordered(index, found, query, limit, lift), query, tuple(notes))
+
+
+def merged(filters: Filters, query: Query) -> Filters:
+    """The limits of the command line, and those written into the question where the command line has none."""
+    return replace(
+        filters,
+        agent=filters.agent if filters.agent is not None else query.agent,
+        session=filters.session if filters.session is not None else query.session,
+        roles=filters.roles or query.roles,
+        tools=filters.tools or query.tools,
+    )
+
+
+def _look(index: TextIndex, query: Query, filters: Filters, calendar: Calendar) -> Gathered:
+    return gather(index, query, filters, spans(query.folded, calendar, _years(index)))
+
+
+def _years(index: TextIndex) -> tuple[int, ...]:
+    """The calendar years that a month without a year can mean: the latest ones with messages."""
+    first, last = (datetime.fromtimestamp(each / 1000, tz=timezone.utc).year for each in index.time_range())
+    return tuple(range(max(first, last - MAX_YEARS), last + 1)) if last > 1970 else ()
+
+
+def _spelled_out(query: Query) -> tuple[Term, ...]:
+    """The terms with each phrase taken apart into its words."""
+    plain = parse(" ".join(term.text for term in query.terms))
+    return plain.terms or query.terms
+
+
+def _ordered(index: TextIndex, found: Gathered, query: Query, limit: int, lift: Lift | None) -> tuple[Hit, ...]:
+    scored = score(index, found, query.folded)
+    sessions = session_scores(scored)
+    lifted = lift(index) if lift else {}
+    for session, bonus in lifted.items():
+        if session in sessions:
+            sessions[session] += bonus
+    chosen = choose(scored, sessions, limit)
+    places = index.places(each.scored.row.segment for each in chosen)
+    return tuple(_hit(each, places, "qmd" if each.scored.session in lifted else "") for each in chosen)
+
+
+def _hit(chosen: Chosen, places: Mapping[int, Place], also: str) -> Hit:
+    row = chosen.scored.row
+    place = places[row.segment]
+    return Hit(row, place, round(chosen.value, 4), ("embedded", also) if also else ("embedded",), chosen.alike)

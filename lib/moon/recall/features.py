@@ -1,0 +1,256 @@
+"""The second stage's eyes: what speaks for a row, as numbers. `WEIGHTS` in rank.py says how much each counts.
+
+Everything here is either about words (which of the question's words stand in the row, in the rows beside it, in its
+episode, and how close together) or about what a reader of English would expect of an answer (a question for a time is
+answered by a text that names one). Nothing knows any archive.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from moon.recall.gather import Gathered
+from moon.textindex import StoredRow
+from moon.textindex.database import EPISODE_SHIFT
+from moon.textindex.words import WORD, fold, indexable, stem
+
+RELATED = 0.5
+BESIDE = 0.6
+PROXIMITY = 4
+SPEAKER_CHARS = 40
+
+# What is known of a row without its text …
+WORD_FEATURES = (
+    "exact",  # summed rarity of the question's words in the row
+    "before_1",  # what the row before it adds to that
+    "after_1",  # what the row after it adds
+    "before_2",  # what the row before the one before adds
+    "share",  # share of the question in the row; related words and neighbours count less
+    "episode_share",  # the best such share in the row's episode
+    "episode_words",  # rarity of the words in the episode, by how often they come
+)
+# … and with it.
+TEXT_FEATURES = (
+    "adjacent",  # words of the question side by side
+    "speaker",  # the question names who speaks here
+    "asks",  # the row ends with a question
+    "answers_question",  # the row before asks, with these words
+    "first_person",  # somebody speaks of themselves
+    "length",  # logarithm of the number of words
+    "date",  # nearness to a time that the question names
+    "answers",  # signs of an answer of the kind that is asked for
+)
+
+
+def _any_of(words: str) -> str:
+    return r"\b(?:" + "|".join(words.split()) + r")\b"
+
+
+_TIME = re.compile(
+    _any_of(
+        "yesterday today tonight tomorrow last next ago since recently just week weekend months? years? days? morning "
+        "evening night monday tuesday wednesday thursday friday saturday sunday january february march april may june "
+        "july august september october november december summer winter spring autumn birthday anniversary soon upcoming"
+    )
+    + r"|\b\d{4}\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\b\d+\b|"
+    + _any_of(
+        "one two three four five six seven eight nine ten dozen hundred thousand couple few several once twice first "
+        "second third"
+    ),
+    re.IGNORECASE,
+)
+_PLACE = re.compile(r"\b(?:in|at|to|from|near|visit\w*) (?:the |a |my )?[A-Z][a-z]+|(?<=[a-z,;] )[A-Z][a-z]+")
+_PERSON = re.compile(
+    _any_of(
+        "mom dad mother father sister brother friends? husband wife son daughter cousin aunt uncle grand\\w+ teacher "
+        "coach colleague neighbou?r partner family kids boss team"
+    )
+    + r"|(?<=[a-z,;] )[A-Z][a-z]+"
+)
+_TITLE = re.compile(r"\"|\u201c|\b(?:named|called|titled|name is)\b|(?<=[a-z,;] )[A-Z][a-z]+")
+_DURATION = re.compile(
+    r"\b(?:for|since|over|past|few|couple of|an?|\d+|one|two|three|four|five|six|seven|eight|nine|ten) (?:\w+ )?"
+    r"(?:year|month|week|day|hour|minute|second)s?\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    _any_of("because since reason inspired? motivat\\w+ why so\\sthat due\\sto want(?:ed)?\\sto")
+    + r"|\b(?:made|makes?|helps?) me\b",
+    re.IGNORECASE,
+)
+_LIKING = re.compile(_any_of("favou?rite fave loves? best enjoy\\w* fan prefer\\w* likes?"), re.IGNORECASE)
+_PLAN = re.compile(
+    _any_of("gonna will planning plans? next tomorrow soon upcoming hoping") + r"|\bgoing to\b|\bcan't wait\b|'ll\b|"
+    r"\blooking forward\b|\bthinking about\b",
+    re.IGNORECASE,
+)
+_PAST = re.compile(_any_of("yesterday last ago just recently was went had did got \\w{3,}ed"), re.IGNORECASE)
+
+# What a question says, and what an answer to it shows.
+_EXPECTED: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
+    (re.compile(r"^when\b| when |how long|\bdate\b"), _TIME),
+    (re.compile(r"\bhow (?:many|much|long|often|old)\b"), _NUMBER),
+    (re.compile(r"\bwhere\b|\b(?:which|what) (?:city|country|state|place|town)"), _PLACE),
+    (re.compile(r"\bwho(?:m|se)?\b"), _PERSON),
+    (re.compile(r"\b(?:names?|named|called|titles?|books?|movies?|songs?|games?|series)\b"), _TITLE),
+    (re.compile(r"\bhow (?:long|often|old|many (?:years|months|weeks|days|hours|times))"), _DURATION),
+    (re.compile(r"\bwhy\b|\breasons?\b|\bmotivat|\binspir|\bpurpose\b|\bgoal"), _REASON),
+    (re.compile(r"\b(?:favou?rite|likes?|enjoys?|loves?|prefers?)\b"), _LIKING),
+    (re.compile(r"\b(?:plan\w*|going to|will|upcoming|intends?|wants?|hop\w+|future|would)\b"), _PLAN),
+    (re.compile(r"\b(?:did|was|were|has|have|had)\b"), _PAST),
+)
+_FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|my|we|our|me|My|We|Our)\b")
+_TRAILER = re.compile(r"\s*\[[^\]]*\]\s*$")
+
+
+Weight = tuple[float, float, float]
+
+
+class Scales:
+    """Weighs sets of bits, remembering each: (rarity of exact words, of related words, share of the question)."""
+
+    def __init__(self, found: Gathered) -> None:
+        self.count = len(found.terms)
+        self.low = (1 << self.count) - 1
+        self.exact = [term.weight * rare for term, rare in zip(found.terms, found.rarity, strict=True)]
+        self.related = [term.weight * rare for term, rare in zip(found.terms, found.related_rarity, strict=True)]
+        # A name says who is meant; the share is about what else the question asks.
+        self.content = [0.0 if term.is_name else weight for term, weight in zip(found.terms, self.exact, strict=True)]
+        self.total = sum(self.content) or 1e-6
+        self._known: dict[int, Weight] = {0: (0.0, 0.0, 0.0)}
+
+    def weigh(self, bits: int) -> Weight:
+        """What these bits are worth."""
+        known = self._known.get(bits)
+        if known is None:
+            known = self._known[bits] = self._weigh(bits)
+        return known
+
+    def _weigh(self, bits: int) -> Weight:
+        exact = related = share = 0.0
+        for at in range(self.count):
+            if bits >> at & 1:
+                exact += self.exact[at]
+                share += self.content[at]
+            elif bits >> (at + self.count) & 1:
+                related += self.related[at]
+                share += RELATED * self.content[at]
+        return exact, related, share / self.total
+
+    def share_beside(self, own: int, beside: int) -> float:
+        """The share of the question in a row; what only the rows beside it have counts less."""
+        inside = self.weigh(own)[2]
+        return inside + BESIDE * (self.weigh(own | beside)[2] - inside)
+
+
+class Episodes:
+    """What the question finds in whole episodes."""
+
+    def __init__(self, found: Gathered, scales: Scales) -> None:
+        self.scales = scales
+        self.rows: dict[int, list[int]] = {}
+        for row in found.hits:
+            self.rows.setdefault(row >> EPISODE_SHIFT, []).append(row)
+        self.hits = found.hits
+        self._known: dict[int, tuple[float, float]] = {}
+
+    def of(self, episode: int) -> tuple[float, float]:
+        """(best share of one row with its neighbours, weight of all words with how often they come) of an episode."""
+        known = self._known.get(episode)
+        if known is None:
+            known = self._known[episode] = self._read(self.rows.get(episode, ()))
+        return known
+
+    def _read(self, rows: Sequence[int]) -> tuple[float, float]:
+        get = self.hits.get
+        share = self.scales.share_beside
+        best = max((share(get(row, 0), get(row - 1, 0) | get(row + 1, 0)) for row in rows), default=0.0)
+        counts = [0] * self.scales.count
+        for row in rows:
+            bits = get(row, 0) & self.scales.low
+            while bits:
+                lowest = bits & -bits
+                counts[lowest.bit_length() - 1] += 1
+                bits ^= lowest
+        return best, sum(
+            weight * count / (count + 1.5) for weight, count in zip(self.scales.exact, counts, strict=True)
+        )
+
+
+class Reader:
+    """Turns rows into features for one question: first those of words, which need no text, then those of the text."""
+
+    def __init__(self, found: Gathered, question: str) -> None:
+        self.found = found
+        self.scales = Scales(found)
+        self.episodes = Episodes(found, self.scales)
+        self.expected = [answer for asked, answer in _EXPECTED if asked.search(question)]
+        self.starts = {each[:3] for term in found.terms for each in term.stems}
+        self.order = {each: at for at, term in enumerate(found.terms) for each in term.stems}
+
+    def words(self, row: int) -> list[float]:
+        """The features that follow from where words stand, `WORD_FEATURES`."""
+        get = self.found.hits.get
+        weigh = self.scales.weigh
+        low = self.scales.low
+        own, before, after = get(row, 0), get(row - 1, 0), get(row + 1, 0)
+        exact = weigh(own & low)
+        with_before = weigh((own | before) & low)
+        with_both = weigh((own | before | after) & low)
+        with_two = weigh((own | before | after | get(row - 2, 0)) & low)
+        share = self.scales.share_beside(own, before | after)
+        steps = (exact[0], with_before[0] - exact[0], with_both[0] - with_before[0], with_two[0] - with_both[0])
+        return [*steps, share, *self.episodes.of(row >> EPISODE_SHIFT)]
+
+    def text(self, row: StoredRow, before: StoredRow | None) -> list[float]:
+        """The other features, `TEXT_FEATURES`. `before` is the row before this one, where that was fetched."""
+        text = row.text
+        tokens = WORD.findall(fold(indexable(text)))
+        asks = "?" in text
+        answered = before is not None and "?" in before.text
+        return [
+            self._adjacent(tokens),
+            self._speaker(text),
+            1.0 if asks and _TRAILER.sub("", text).rstrip().endswith("?") else 0.0,
+            self.scales.weigh(self.found.hits.get(row.id - 1, 0))[0] if answered else 0.0,
+            1.0 if _FIRST_PERSON.search(text) else 0.0,
+            math.log1p(len(tokens)),
+            self._date(row.at),
+            float(sum(1 for answer in self.expected if answer.search(text))),
+        ]
+
+    def _date(self, at: int) -> float:
+        spans = zip(self.found.spans, self.found.span_rarity, strict=True)
+        return max((rare * span.closeness(at) for span, rare in spans), default=0.0)
+
+    def _speaker(self, text: str) -> float:
+        """1 when the text begins like `Name: ` and the question names that speaker."""
+        colon = text.find(": ", 0, SPEAKER_CHARS)
+        if colon <= 0 or not (text[0].isalpha() or text[0] == "["):
+            return 0.0
+        return 1.0 if any(stem(each) in self.order for each in WORD.findall(fold(text[:colon]))) else 0.0
+
+    def _adjacent(self, tokens: Sequence[str]) -> float:
+        """How close together words of the question stand here: 1 for each pair side by side, less up to 4 apart."""
+        starts, order = self.starts, self.order
+        places = [
+            (at, order[found])
+            for at, token in enumerate(tokens)
+            if token[:3] in starts and (found := stem(token)) in order
+        ]
+        best: dict[tuple[int, int], float] = {}
+        for index, (at, term) in enumerate(places):
+            for other_at, other in places[index + 1 : index + 4]:
+                gap = other_at - at
+                if gap > PROXIMITY:
+                    break
+                if term != other:
+                    pair = (min(term, other), max(term, other))
+                    best[pair] = max(best.get(pair, 0.0), 1.0 / gap)
+        return sum(best.values())

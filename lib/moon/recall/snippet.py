@@ -1,0 +1,65 @@
+"""The part of a text that shows best why it was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from moon.textindex.words import WORD, fold, stem
+
+WIDTH = 240
+MARK = "**"
+# Control characters other than tab and newline, also those of the C1 block and the ones that turn text around.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def clean(text: str) -> str:
+    """Text that can do nothing to a terminal."""
+    return CONTROL.sub("", text)
+
+
+def marked_spans(text: str, stems: Collection[str]) -> list[tuple[int, int]]:
+    """Where words of the question stand in a text."""
+    folded = fold(text)
+    if len(folded) != len(text):
+        # Folding changed the length (a ligature, a decomposed accent): positions would not fit, so fold word by word.
+        return [match.span() for match in WORD.finditer(text) if stem(fold(match.group())) in stems]
+    return [match.span() for match in WORD.finditer(folded) if stem(match.group()) in stems]
+
+
+def cut(text: str, stems: Collection[str], width: int = WIDTH) -> tuple[str, list[tuple[int, int]]]:
+    """(about `width` characters around the densest match, the matches in it). One line, without control characters."""
+    flat = " ".join(clean(text).split())
+    spans = marked_spans(flat, stems)
+    if len(flat) <= width:
+        return flat, spans
+    start = _densest(spans, width)
+    start = max(0, min(start - width // 6, len(flat) - width))
+    end = min(len(flat), start + width)
+    if start:
+        start = flat.find(" ", start, start + 30) + 1 or start
+    if end < len(flat):
+        end = max(flat.rfind(" ", end - 30, end), start + width // 2)
+    head = "… " if start else ""
+    shift = len(head) - start
+    inside = [(low + shift, high + shift) for low, high in spans if low >= start and high <= end]
+    return head + flat[start:end] + (" …" if end < len(flat) else ""), inside
+
+
+def _densest(spans: list[tuple[int, int]], width: int) -> int:
+    """Where a window of that width holds most matches."""
+    best = (0, 0)
+    for first, (start, _) in enumerate(spans):
+        inside = sum(1 for low, high in spans[first:] if high <= start + width)
+        best = max(best, (inside, -start))
+    return -best[1]
+
+
+def mark(text: str, spans: list[tuple[int, int]], before: str = MARK, after: str = MARK) -> str:
+    """The text with each match between marks."""
+    pieces = []
+    last = 0
+    for low, high in spans:
+        pieces += [text[last:low], before, text[low:high], after]
+        last = high
+    return "".join([*pieces, text[last:]])

@@ -1,0 +1,59 @@
+"""Mistyped words: when nothing at all is found, the nearest words that the archive does hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from moon.recall.plan import Query, Term, quoted
+from moon.textindex import TextIndex
+from moon.textindex.words import stem
+
+LEAST_CHARS = 4
+LOOKED_AT = 20_000
+BEST = 3
+
+
+def corrected(index: TextIndex, query: Query) -> tuple[Query, list[str]]:
+    """The question with near words added for each word that the archive does not know, and a note for each."""
+    notes = []
+    terms = []
+    for term in query.terms:
+        near = _near(index, stem(term.text)) if len(term.text) >= LEAST_CHARS and not term.sequence else []
+        if near:
+            notes.append(f"nothing for {term.text!r}; searched for words like it: {', '.join(near)}")
+            term = _widened(term, near)
+        terms.append(term)
+    return replace(query, terms=tuple(terms)), notes
+
+
+def _widened(term: Term, near: list[str]) -> Term:
+    match = " OR ".join([term.match, *(quoted(each) + "*" for each in near)])
+    return replace(term, match=match, stems=term.stems | frozenset(near))
+
+
+def _near(index: TextIndex, word: str) -> list[str]:
+    """Stems within one slip of a word, or two for a long one; the commonest first. The first letter is trusted."""
+    first = word[0]
+    allowed = 1 if len(word) < 8 else 2
+    found = [
+        (slips, -rows, other)
+        for other, rows in index.vocabulary(first, chr(ord(first) + 1), LOOKED_AT)
+        if abs(len(other) - len(word)) <= allowed and (slips := distance(word, other, allowed)) <= allowed
+    ]
+    return [other for _, _, other in sorted(found)[:BEST]]
+
+
+def distance(one: str, other: str, most: int) -> int:
+    """How many letters are wrong, missing, too many or swapped; `most + 1` when it is more than `most`."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for at, char in enumerate(one, 1):
+        older, before, row = before, row, [at]
+        for there, against in enumerate(other, 1):
+            cost = min(before[there] + 1, row[-1] + 1, before[there - 1] + (char != against))
+            if older and there > 1 and char == other[there - 2] and one[at - 2] == against:
+                cost = min(cost, older[there - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]
