@@ -18,6 +18,7 @@ from moon.openclaw.store import SessionEntry, read_entry
 from moon.proc import Completed, run
 
 Answer = dict[str, Any]
+LIST_LIMIT = 1000
 
 
 class OpenClaw:
@@ -80,25 +81,17 @@ class OpenClaw:
 
     def has_active_run(self, session_key: str) -> bool:
         """Is a run in progress in this session? Raises `OpenClawFailed` when the gateway does not say."""
-        row = self._describe(session_key)
-        if row is None:
-            rows = self.call("sessions.list", {}).get("sessions")
-            named = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
-            row = next((each for each in named if each.get("key") == session_key), None)
+        # The rows of sessions.describe lack the mark. The list is cut at 100 rows unless it is told otherwise.
+        wanted = {"search": session_key, "limit": LIST_LIMIT, "includeGlobal": True, "includeUnknown": True}
+        rows = self.call("sessions.list", wanted).get("sessions")
+        named = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
+        row = next((each for each in named if each.get("key") == session_key), None)
         if row is None or not isinstance(row.get("hasActiveRun"), bool):
             raise OpenClawFailed(
                 f"the gateway does not say whether a run is active in {session_key}",
                 hint="nothing was changed; try again at the next tick",
             )
         return bool(row["hasActiveRun"])
-
-    def _describe(self, session_key: str) -> Answer | None:
-        """The gateway's row of one session; None where the gateway has no such method or no such session."""
-        try:
-            row = self.call("sessions.describe", {"key": session_key}).get("session")
-        except GatewayRefused:
-            return None
-        return row if isinstance(row, dict) else None
 
     def compact(self, session_key: str, agent: str, max_lines: int | None = None) -> Answer:
         """`sessions compact`: a summary of the older part, or with `max_lines` the deletion of it. The raw answer."""
