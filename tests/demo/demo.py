@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 REPO = Path(__file__).resolve().parents[2]
 RECORDED = REPO / "tests" / "recorded"
 QUESTIONS = (
-    "In which drawer of the workshop is the spare barometer for WX-07?",
+    "How often do we calibrate the barometers, and what else calls for it?",
     "What is the serial number of the modem at relay north?",
 )
 MEANING = {
@@ -62,7 +61,7 @@ class Scene:
                 "HOME": str(self.folder),
                 "MOON_HOME": str(self.home),
                 "MOON_NOW": self.now,
-                "MOON_OPENCLAW__BIN": str(self.folder / "openclaw (switched off for the demo)"),
+                "MOON_OPENCLAW__BIN": "openclaw-switched-off-for-the-demo",
                 "MOON_QMD__ENABLED": "false",
                 "MOON_DISTILL__PROVIDERS": "local",
                 "OPENCLAW_STATE_DIR": str(self.folder / generation),
@@ -107,7 +106,18 @@ def shortly_after_the_recording(folder: Path) -> str:
 def say(text: str = "", indent: int = 0) -> None:
     """A paragraph of plain words."""
     space = " " * indent
-    print(textwrap.fill(text, 100, initial_indent=space, subsequent_indent=space + "  "), flush=True)
+    # A long word is a key or a path, and stays whole.
+    print(
+        textwrap.fill(
+            text,
+            100,
+            initial_indent=space,
+            subsequent_indent=space + "  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+        flush=True,
+    )
 
 
 def title(number: int, text: str) -> None:
@@ -136,8 +146,11 @@ def tick(scene: Scene) -> None:
             say(f"{entry['outcome']}: {entry['session_key']}" + (f" ({words})" if words else ""), 5)
     waiting = [entry for record in scene.last_cycle()["stations"] for entry in record["sessions"]]
     if any(entry["outcome"] == "deferred" for entry in waiting):
-        say("What is deferred needs a running gateway of OpenClaw, and this demo has none. Nothing is lost by that:", 3)
-        say("the next tick tries again. `make e2e` shows the same with the real OpenClaw.", 3)
+        say(
+            "What is deferred needs OpenClaw's gateway, which this demo does without. Nothing is lost by that, and a"
+            " later tick tries again. `make e2e` shows all of it with the real OpenClaw.",
+            3,
+        )
 
 
 def tick_again(scene: Scene) -> None:
@@ -174,8 +187,7 @@ def prove(scene: Scene) -> None:
                     raise DemoFailed(f"{session_id} was not restored byte for byte")
                 transcripts += 1
                 events += expected["events"]
-    say(f"{transcripts} transcripts rebuilt from the archive alone; all {events} events equal the store's,", 3)
-    say("byte for byte.", 3)
+    say(f"{transcripts} transcripts rebuilt from the archive alone: all {events} events, byte for byte.", 3)
 
 
 def ask(scene: Scene) -> None:
@@ -183,16 +195,15 @@ def ask(scene: Scene) -> None:
     title(6, "And now, who remembers?   (moon-recall)")
     for question in QUESTIONS:
         say(f'$ moon-recall "{question}"', 3)
-        started = time.monotonic()
-        found = json.loads(scene.run("moon-recall", question, "--limit", "3", "--json"))
-        took = time.monotonic() - started
+        found = json.loads(scene.run("moon-recall", question, "--limit", "2", "--json"))
         if not found["results"]:
             raise DemoFailed(f"nothing was found for {question!r}")
         for result in found["results"]:
-            where = f"{result['session_key']}, {result['role']}, {result['timestamp']}"
-            say(f"{result['rank']}. {' '.join(result['snippet'].split())}", 5)
-            say(f"   {where}", 5)
-        say(f"({took:.1f} s, from {found['results'][0]['archive_path']} line {found['results'][0]['line']})", 5)
+            snippet = " ".join(result["snippet"].replace("**", "").split())
+            say(f"{result['rank']}. {snippet}", 5)
+            say(f"   {result['session_key']}, {result['role']}, {result['timestamp']}", 5)
+        first = found["results"][0]
+        say(f"The first one word for word: line {first['line']} of {first['archive_path']}", 5)
 
 
 def main() -> int:
