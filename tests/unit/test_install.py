@@ -1,0 +1,303 @@
+"""Installation: what is made, that it is taken back exactly, and that units are what their readers accept."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import plistlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from moon import schema
+from moon.errors import MoonError
+from moon.install import apply, gather, timer
+from moon.install.plan import Facts, plan, workspaces
+from moon.install.render import fill, quote_systemd, render_launchd, render_systemd
+from moon.paths import Home
+
+REPO = Path(__file__).resolve().parents[2]
+RECORDER = """#!/bin/sh
+echo "systemctl $*" >>"$RECORD"
+exit ${SYSTEMCTL_STATUS:-0}
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home folder, with a systemctl that only writes down what it is asked."""
+    fakes = tmp_path / "fakes"
+    fakes.mkdir()
+    (fakes / "systemctl").write_text(RECORDER)
+    (fakes / "systemctl").chmod(0o755)
+    user = tmp_path / "user"
+    user.mkdir()
+    for name in list(os.environ):
+        if name.startswith(("MOON_", "OPENCLAW_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(user))
+    monkeypatch.setenv("PATH", f"{fakes}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("RECORD", str(tmp_path / "record"))
+    monkeypatch.setattr("sys.platform", "linux")
+    yield user
+
+
+def recorded(machine: Path) -> list[str]:
+    path = machine.parent / "record"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def install(prefix: Path | None = None) -> apply.Outcome:
+    home = Home.from_environment()
+    facts = gather.gather(home, prefix or Path("~/.local"))
+    return apply.install(home, facts, plan(facts))
+
+
+def everything(folder: Path) -> dict[str, str]:
+    """Every path below a folder with what it is."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            found[str(path)] = f"-> {path.readlink()}"
+        else:
+            found[str(path)] = path.read_text() if path.is_file() else "folder"
+    return found
+
+
+def test_install_makes_links_units_and_configuration(machine: Path) -> None:
+    outcome = install()
+    for name in ("moon-sample", "moon-recall", "moon-watch"):
+        assert (machine / ".local" / "bin" / name).resolve() == REPO / "bin" / "moon"
+    assert len(list((machine / ".local" / "bin").iterdir())) == 10
+    assert (machine / ".config" / "systemd" / "user" / "moon-sample.timer").is_file()
+    example = (REPO / "moon.yaml.example").read_text()
+    assert (machine / ".lilac_metaflora" / "moon.yaml").read_text() == example
+    assert recorded(machine) == [
+        "systemctl --user daemon-reload",
+        "systemctl --user enable --now moon-sample.timer",
+        "systemctl --user restart moon-sample.timer",
+    ]
+    assert any("30 s" in note for note in outcome.notes)
+
+
+def test_uninstall_takes_back_exactly_what_install_made(machine: Path) -> None:
+    (machine / ".local" / "bin").mkdir(parents=True)
+    (machine / ".local" / "bin" / "other").write_text("not ours")
+    before = everything(machine)
+    install()
+    apply.uninstall(Home.from_environment())
+    assert everything(machine) == before
+    assert "systemctl --user disable --now moon-sample.timer" in recorded(machine)
+
+
+def test_second_install_changes_nothing(machine: Path) -> None:
+    install()
+    before = {path: path.lstat().st_mtime_ns for path in machine.rglob("*") if "cache" not in path.parts}
+    (machine.parent / "record").unlink()
+    outcome = install()
+    after = {path: path.lstat().st_mtime_ns for path in machine.rglob("*") if "cache" not in path.parts}
+    assert not outcome.changed
+    assert {path: after[path] for path in before if path.is_file() or path.is_symlink()} == {
+        path: when for path, when in before.items() if path.is_file() or path.is_symlink()
+    }
+    assert not any("restart" in line for line in recorded(machine))
+
+
+def test_new_interval_is_written_and_the_timer_restarted(machine: Path) -> None:
+    install()
+    (machine / ".lilac_metaflora" / "moon.yaml").write_text("timer: {interval_seconds: 45}\n")
+    (machine.parent / "record").unlink()
+    outcome = install()
+    unit = machine / ".config" / "systemd" / "user" / "moon-sample.timer"
+    assert outcome.made == [str(unit)]
+    assert "OnUnitActiveSec=45s" in unit.read_text()
+    assert "systemctl --user restart moon-sample.timer" in recorded(machine)
+
+
+def test_second_prefix_is_taken_back_too(machine: Path) -> None:
+    install()
+    install(machine / "elsewhere")
+    assert (machine / "elsewhere" / "bin" / "moon-recall").is_symlink()
+    apply.uninstall(Home.from_environment())
+    assert everything(machine) == {}
+
+
+def test_configuration_of_the_user_is_never_touched(machine: Path) -> None:
+    (machine / ".lilac_metaflora").mkdir()
+    own = machine / ".lilac_metaflora" / "moon.yaml"
+    own.write_text("guard: {idle_seconds: 7}\n")
+    install()
+    apply.uninstall(Home.from_environment())
+    assert own.read_text() == "guard: {idle_seconds: 7}\n"
+
+
+def test_configuration_changed_after_install_stays(machine: Path) -> None:
+    install()
+    own = machine / ".lilac_metaflora" / "moon.yaml"
+    own.write_text("guard: {idle_seconds: 7}\n")
+    outcome = apply.uninstall(Home.from_environment())
+    assert own.exists()
+    assert any(str(own) in line for line in outcome.kept)
+
+
+def test_archives_survive_uninstall(machine: Path) -> None:
+    install()
+    archive = machine / ".lilac_metaflora" / "archives" / "raw" / "main" / "a.jsonl"
+    archive.parent.mkdir(parents=True)
+    archive.write_text("{}\n")
+    apply.uninstall(Home.from_environment())
+    assert archive.read_text() == "{}\n"
+
+
+def test_file_of_another_in_the_way_is_named_and_nothing_is_changed(machine: Path) -> None:
+    (machine / ".local" / "bin").mkdir(parents=True)
+    foreign = machine / ".local" / "bin" / "moon-recall"
+    foreign.write_text("#!/bin/sh\n")
+    before = everything(machine)
+    with pytest.raises(MoonError) as caught:
+        install()
+    assert str(foreign) in caught.value.message
+    assert everything(machine) == before
+
+
+def test_unit_edited_by_hand_is_kept_and_named(machine: Path) -> None:
+    install()
+    unit = machine / ".config" / "systemd" / "user" / "moon-sample.service"
+    unit.write_text("edited\n")
+    assert any(str(unit) in line for line in install().kept)
+    assert unit.read_text() == "edited\n"
+    assert any(str(unit) in line for line in apply.uninstall(Home.from_environment()).kept)
+    assert unit.read_text() == "edited\n"
+
+
+@pytest.mark.parametrize("breakage", ["refuses", "absent"])
+def test_without_service_manager_the_daemon_is_pointed_out(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, breakage: str
+) -> None:
+    if breakage == "refuses":
+        monkeypatch.setenv("SYSTEMCTL_STATUS", "1")
+    else:
+        monkeypatch.setenv("PATH", str(machine))
+    assert install().notes == [timer.WITHOUT]
+    assert "moon-watch --daemon" in timer.WITHOUT
+    assert (machine / ".local" / "bin" / "moon-recall").is_symlink()
+
+
+def test_skill_goes_into_every_workspace_that_is_there(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skill = machine.parent / "SKILL.md"
+    skill.write_text("---\nname: moon-recall\n---\n")
+    monkeypatch.setattr(gather, "SKILL", skill)
+    for name in ("workspace", "workspace-ops"):
+        (machine / ".openclaw" / name).mkdir(parents=True)
+    (machine / ".openclaw" / "openclaw.json").write_text('{"agents": {"list": [{"id": "ops"}, {"id": "gone"}]}}')
+    before = everything(machine)
+    install()
+    for name in ("workspace", "workspace-ops"):
+        copied = machine / ".openclaw" / name / "skills" / "moon-recall" / "SKILL.md"
+        assert copied.read_text() == skill.read_text()
+    assert not (machine / ".openclaw" / "workspace-gone").exists()
+    apply.uninstall(Home.from_environment())
+    assert everything(machine) == before
+
+
+def test_workspaces_are_read_from_all_forms_of_the_configuration() -> None:
+    state = Path("/s")
+    assert workspaces({}, state) == [Path("/s/workspace")]
+    assert workspaces("nonsense", state) == [Path("/s/workspace")]
+    listed = {"agents": {"defaults": {"workspace": "/w"}, "list": [{"id": "a", "workspace": "/a"}, {"id": "b"}]}}
+    assert workspaces(listed, state) == [Path("/w"), Path("/a"), Path("/s/workspace-b")]
+    keyed = {"agents": {"entries": {"a": {"workspace": "/a"}, "b": {}}}}
+    assert workspaces(keyed, state) == [Path("/s/workspace"), Path("/a"), Path("/s/workspace-b")]
+
+
+def test_only_some_of_the_environment_reaches_the_units(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "never-in-a-unit")
+    monkeypatch.setenv("OPENCLAW_STATE_DIR", "/state of openclaw")
+    install()
+    text = (machine / ".config" / "systemd" / "user" / "moon-sample.service").read_text()
+    assert "never-in-a-unit" not in text
+    assert 'Environment="OPENCLAW_STATE_DIR=/state of openclaw"' in text
+    assert f'Environment="MOON_HOME={machine}/.lilac_metaflora"' in text
+
+
+ODD = Path("/odd $HOME 100% \"quoted\" back\\slash <&> 'x'/bin/moon-sample")
+
+
+def service_text(program: Path = REPO / "bin" / "moon-sample") -> str:
+    template = (REPO / "systemd" / "moon-sample.service").read_text()
+    return render_systemd(
+        template, program, Path("/home of moon/100%"), 30, {"PATH": "/usr/bin:/a b", "MOON_HOME": "/m"}
+    )
+
+
+def test_no_mark_is_left_in_a_unit() -> None:
+    body = [line for line in service_text().splitlines() if not line.startswith("#")]
+    assert not [line for line in body if "@MOON" in line or "@INTERVAL" in line or "@ENV" in line]
+
+
+def test_service_has_the_keys_that_matter() -> None:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read_string(service_text())
+    service = parser["Service"]
+    assert service["Type"] == "oneshot"
+    assert service["SuccessExitStatus"] == "75"
+    assert service["TimeoutStartSec"] == "30min"
+    assert service["NoNewPrivileges"] == "yes"
+    assert int(service["Nice"]) > 0
+    assert not {"memorydenywriteexecute", "restart", "protectsystem", "privatetmp"} & set(service)
+
+
+def test_odd_paths_are_quoted_for_systemd() -> None:
+    assert quote_systemd('a "b" 5% \\ c') == '"a \\"b\\" 5%% \\\\ c"'
+    assert "$$HOME 100%% " in service_text(ODD)
+
+
+def test_units_pass_systemds_own_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "moon-sample.service").write_text(service_text())
+    template = (REPO / "systemd" / "moon-sample.timer").read_text()
+    (tmp_path / "moon-sample.timer").write_text(render_systemd(template, REPO, REPO, 30, {}))
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read([tmp_path / "moon-sample.service", tmp_path / "moon-sample.timer"])
+    assert {"Unit", "Service", "Timer", "Install"} <= set(parser.sections())
+    checker = shutil.which("systemd-analyze")
+    if checker is not None:
+        units = [str(tmp_path / name) for name in ("moon-sample.service", "moon-sample.timer")]
+        done = subprocess.run([checker, "--user", "verify", *units], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_property_list_is_read_back_as_meant() -> None:
+    template = (REPO / "launchd" / "local.moon.sample.plist").read_text()
+    environment = {"PATH": "/usr/bin:/opt/<odd>&", "MOON_HOME": "/m"}
+    text = render_launchd(template, ODD, Path("/logs & more/moon.log"), 45, environment)
+    values = plistlib.loads(text.encode())
+    assert values["ProgramArguments"] == [str(ODD)]
+    assert values["StartInterval"] == 45
+    assert values["EnvironmentVariables"] == environment
+    assert values["StandardErrorPath"] == "/logs & more/moon.log"
+    assert values["Umask"] == 0o077
+    assert values["Label"] == "local.moon.sample"
+
+
+def test_plan_for_a_mac_has_a_launch_agent_and_no_units(machine: Path) -> None:
+    linux = gather.gather(Home.from_environment(), Path("~/.local"))
+    mac: Facts = replace(linux, platform="darwin", units=machine / "Library" / "LaunchAgents")
+    made = plan(mac)
+    assert made.timer == "launchd"
+    assert machine / "Library" / "LaunchAgents" / "local.moon.sample.plist" in [each.path for each in made.texts]
+    assert not [each for each in made.texts if "systemd" in str(each.path)]
+
+
+def test_filling_leaves_text_of_values_alone() -> None:
+    assert fill("a @ONE@ b @TWO@ @THREE@ c@d", {"ONE": "@TWO@", "TWO": "2"}) == "a @TWO@ b 2 @THREE@ c@d"
+
+
+def test_manifest_is_a_checked_document(machine: Path) -> None:
+    install()
+    document = schema.read("install", machine / ".lilac_metaflora" / "state" / "install.json")
+    assert {each["kind"] for each in document["made"]} == {"folder", "link", "file"}
