@@ -69,7 +69,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     state.heartbeat = now
     apply.take_up(home, state, lock, now)
     sample = apply.look(home, config, state, now)
-    apply.remember(home, state, sample)
+    apply.remember(home, state, sample, now)
     if as_json:
         print_usage(sample, now)
     for error in sample.problems:

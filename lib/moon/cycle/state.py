@@ -55,6 +55,7 @@ class State:
     open_cycle: str = ""
     counters: dict[str, int] = field(default_factory=dict)
     heartbeat: int = 0
+    asked_command: int = 0
 
     def count(self, name: str) -> None:
         """Add one to a counter."""
@@ -99,6 +100,7 @@ def _decode(home: Home, data: bytes) -> State:
         open_cycle=document["open_cycle"] or "",
         counters=dict(document["counters"]),
         heartbeat=parse_ms(document["heartbeat"]) or 0,
+        asked_command=parse_ms(document.get("asked_command")) or 0,
     )
 
 
@@ -119,6 +121,7 @@ def as_document(state: State) -> dict[str, Any]:
         "schema": "moon.state/1",
         "heartbeat": format_ms(state.heartbeat),
         "open_cycle": state.open_cycle or None,
+        "asked_command": format_ms(state.asked_command) if state.asked_command else None,
         "counters": state.counters,
         "sessions": [_entry(state.sessions[key]) for key in sorted(state.sessions)],
     }

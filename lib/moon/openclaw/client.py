@@ -18,6 +18,8 @@ from moon.openclaw.store import SessionEntry, read_entry
 from moon.proc import Completed, run
 
 Answer = dict[str, Any]
+# The command itself needs a moment to start and to print what the gateway answered in time.
+ANSWER_SECONDS = 15
 LIST_LIMIT = 1000
 
 
@@ -61,7 +63,7 @@ class OpenClaw:
         arguments = ["gateway", "call", method, "--json", "--timeout", str(int(limit * 1000))]
         if final:
             arguments.append("--expect-final")
-        answer = self.ask([*arguments, "--params", json.dumps(parameters)], timeout=limit + 15)
+        answer = self.ask([*arguments, "--params", json.dumps(parameters)], timeout=limit + ANSWER_SECONDS)
         if answer.get("ok") is False or answer.get("error"):
             kind = OpenClawFailed if _is_unreachable(answer) else GatewayRefused
             raise kind(f"{method}: {reason_of(answer)}", hint="is the gateway running? try `openclaw health`")
@@ -96,8 +98,9 @@ class OpenClaw:
     def compact(self, session_key: str, agent: str, max_lines: int | None = None) -> Answer:
         """`sessions compact`: a summary of the older part, or with `max_lines` the deletion of it. The raw answer."""
         extra = [] if max_lines is None else ["--max-lines", str(max_lines)]
-        arguments = ["sessions", "compact", session_key, "--agent", agent, "--json", *extra]
-        return self.ask(arguments, timeout=self.action_timeout)
+        wait = ["--timeout", str(int(self.action_timeout * 1000))]
+        arguments = ["sessions", "compact", session_key, "--agent", agent, "--json", *wait, *extra]
+        return self.ask(arguments, timeout=self.action_timeout + ANSWER_SECONDS)
 
     def reset(self, session_key: str, session_id: str) -> Answer:
         """Start a new window, only if the session is still the one that was looked at."""

@@ -93,11 +93,16 @@ def flatten(value: Any) -> str:
         return "\n".join(filter(None, (flatten(each) for each in value)))
     if value is None or isinstance(value, bool):
         return ""
-    return str(value)
+    return storable(str(value))
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
+
+
+def storable(text: str) -> str:
+    """The text without halves of surrogate pairs, which JavaScript leaves where it cuts a text and UTF-8 cannot hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def event_id(line: bytes) -> str:

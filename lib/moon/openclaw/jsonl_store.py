@@ -13,6 +13,7 @@ from typing import Any
 
 from moon.errors import MoonError, StoreForeign
 from moon.files import read_bounded
+from moon.openclaw.events import storable
 from moon.openclaw.store import SessionEntry, StoredEvent, Transcript, read_entry
 
 TRANSCRIPT = re.compile(r"^(?P<id>.+?)\.jsonl(?P<left>\.(?:reset|deleted)\..+)?$")
@@ -38,7 +39,7 @@ class JsonlStore:
                 continue
             if isinstance(entry.get("sessionFile"), str):
                 self._files[session_id] = Path(entry["sessionFile"]).name
-            found.append(read_entry(self.agent, key, session_id, entry))
+            found.append(read_entry(self.agent, storable(key), session_id, entry))
         return found
 
     def _read_sessions(self) -> dict[str, Any]:

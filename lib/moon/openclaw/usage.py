@@ -48,15 +48,18 @@ class Measured:
     problems: list[MoonError]
 
 
-def measure(config: Config, stores: Stores | None, now: int) -> Measured:
-    """Read the usage of every session. `stores` is None where OpenClaw's state folder is not there."""
+def measure(config: Config, stores: Stores | None, now: int, ask_command: bool = True) -> Measured:
+    """Read the usage of every session. `stores` is None where OpenClaw's state folder is not there.
+
+    Without `ask_command` the openclaw command, which costs seconds, is not asked in place of a store that fails.
+    """
     readings = []
     problems: list[MoonError] = []
     providers = config.usage.providers
     if stores is not None and "store" in providers:
         readings = [read_one(config, store, entry, now) for store, entry in stores.sessions()]
         problems += stores.problems
-    if (stores is None or problems or "store" not in providers) and "cli" in providers:
+    if "cli" in providers and ("store" not in providers or (ask_command and (stores is None or problems))):
         known = {(each.agent, each.session_key) for each in readings}
         readings += _from_command(config, stores, now, known, problems)
     return Measured(readings, problems)

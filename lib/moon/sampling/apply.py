@@ -23,6 +23,8 @@ from moon.sampling.plan import Decision, decide, finish_rollover, settle
 
 # A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
 RESUMES = 3
+# A store that cannot be read stays so for a while; the command that stands in for it is not asked at every tick.
+ASK_AGAIN_MS = 300_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def look(home: Home, config: Config, state: State, now: int) -> Sample:
         stores = open_stores(config)
     except StoreAbsent as error:
         problems.append(error)
-    measured: Measured = measure(config, stores, now)
+    measured: Measured = measure(config, stores, now, now - state.asked_command >= ASK_AGAIN_MS)
     problems += measured.problems
     cut_short = names_in(home.rollovers)
     rows: list[Row] = []
@@ -90,7 +92,7 @@ def replaced_rows(state: SessionState) -> list[Row]:
     ]
 
 
-def remember(home: Home, state: State, sample: Sample) -> None:
+def remember(home: Home, state: State, sample: Sample, now: int) -> None:
     """Take the decisions into the state; a deferral is audited once, when it begins."""
     seen = set()
     for decision in sample.decisions:
@@ -110,7 +112,9 @@ def remember(home: Home, state: State, sample: Sample) -> None:
                 session_id=after.session_id,
                 reason=f"{', '.join(decision.deferred)}: {after.deferred}",
             )
-    if not sample.problems:
+    if sample.problems:
+        state.asked_command = now if now - state.asked_command >= ASK_AGAIN_MS else state.asked_command
+    else:
         state.sessions = {key: each for key, each in state.sessions.items() if key in seen or each.pending}
 
 
