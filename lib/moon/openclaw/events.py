@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
 
 
 def storable(text: str) -> str:
-    """The text without halves of surrogate pairs, which JavaScript leaves where it cuts a text and UTF-8 cannot hold."""
+    """The text without half surrogate pairs, which JavaScript leaves where it cuts a text and UTF-8 cannot hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -41,7 +41,8 @@ def find_archived(catalog: Catalog, name: str, agent: str = "") -> list[tuple[st
 def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[bytes], object]) -> Restored:
     """Write the transcript as JSONL, exact bytes, in the order the events were first seen.
 
-    An event that came back with changed bytes stands at its first place with its latest bytes. A line that was torn
+    An event that came back with changed bytes stands at its first place with its latest bytes; two under one id that
+    stood in the transcript at the same time are two. A line that was torn
     when archived is left out once its whole line is there, and ends without a newline when it is still the last.
     Raises `ArchiveDamaged`, `SessionUnknown`.
     """
@@ -76,7 +77,7 @@ def _revisions(catalog: Catalog, number: int) -> tuple[dict[Place, Place], set[P
     superseded: set[Place] = set()
     for name, ordinal, line in catalog.revisions(number):
         start = first.setdefault(name, (ordinal, line))
-        if start != (ordinal, line):
+        if start[0] != ordinal:
             latest[start] = (ordinal, line)
             superseded.add((ordinal, line))
     return latest, superseded
