@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.stores import NOW_MS
+
 from moon.clock import format_ms
 from moon.openclaw.events import event_id
 from moon.paths import Home
 from moon.vault import segments
 from moon.vault.ledger import Ledger
-from tests.support.stores import NOW_MS
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = ROOT / "tests" / "fakes"

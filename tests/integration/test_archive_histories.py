@@ -1,0 +1,379 @@
+"""Whatever happens to a transcript, the archive holds every event that was ever seen, once, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support import events
+from tests.support.archiving import Archiver
+from tests.support.moon import archived_events, files_below
+from tests.support.stores import BUILDERS, JsonlStoreBuilder, SqliteStoreBuilder
+
+from moon.openclaw.events import event_id
+from moon.vault.catalog import Catalog, discard
+from moon.vault.ledger import GENESIS, line_hash
+
+KEY = "agent:main:main"
+TEXTS = (
+    "plain words",
+    "ünïcödé → 漢字 🌒 \u2028 line",
+    'quotes " and \\ and \t',
+    "long " * 6_000,
+    "\u0000nul\u0007bell",
+)
+MALFORMED = (b"not json at all", b"{", b"[1,2]", b'{"id":7,"type":"x"}', b"", b'{"type":"message"}', b"\xff\xfe broken")
+
+
+@dataclass
+class History:
+    """A transcript as OpenClaw would keep it, and what was ever in it when the archive looked."""
+
+    session_id: str = "s1"
+    lines: list[bytes] = field(default_factory=list)
+    torn: bytes = b""
+    number: int = 0
+    pristine: bool = True
+    seen: dict[str, Counter[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lines = [events.header(self.session_id)]
+
+    @property
+    def all_lines(self) -> list[bytes]:
+        return self.lines + ([self.torn] if self.torn else [])
+
+    def next_id(self) -> str:
+        self.number += 1
+        return f"{self.session_id}-{self.number}"
+
+    def finish_torn(self) -> None:
+        """Nothing can come behind a line before it is whole."""
+        if self.torn:
+            self.lines.append(self.whole)
+            self.torn = b""
+
+    def look(self) -> None:
+        """The archive sees the transcript as it is now."""
+        now = Counter(self.all_lines)
+        known = self.seen.setdefault(self.session_id, Counter())
+        for data, count in now.items():
+            # An event with an id is stored once; a line without one as often as it stood in one transcript.
+            known[data] = max(known[data], 1 if event_id(data) else count)
+
+    # What can happen.
+
+    def append(self, choice: int) -> None:
+        self.finish_torn()
+        text = TEXTS[choice % len(TEXTS)]
+        kind = choice % 3
+        made = self.next_id()
+        if kind == 0:
+            self.lines.append(events.message(made, f"{text} {choice}"))
+        elif kind == 1:
+            self.lines.append(events.tool_call(made, "exec", {"command": text}))
+        else:
+            self.lines.append(events.tool_result(made, "exec", text))
+
+    def resend(self, choice: int) -> None:
+        self.finish_torn()
+        self.lines.append(self.lines[choice % len(self.lines)])
+        self.pristine = False
+
+    def change(self, choice: int) -> None:
+        """Other bytes come under an id that is known."""
+        named = [place for place, data in enumerate(self.lines) if event_id(data)]
+        place = named[choice % len(named)]
+        self.lines[place] = events.line({**json.loads(self.lines[place]), "revised": self.number})
+        self.number += 1
+        self.pristine = False
+
+    def truncate(self, choice: int) -> None:
+        """`sessions compact --max-lines`: the header and the last rows stay, the first kept one changed."""
+        self.finish_torn()
+        kept = self.lines[1:][-(choice % 4 + 1) :]
+        if kept and event_id(kept[0]):
+            kept[0] = events.line({**json.loads(kept[0]), "parentId": None, "cut": True})
+        self.lines = [self.lines[0], *kept]
+        self.pristine = False
+
+    def reset(self, _choice: int) -> None:
+        self.finish_torn()
+        self.lines.append(events.reset(self.next_id()))
+
+    def new_session(self, _choice: int) -> None:
+        self.torn = b""
+        self.number += 1
+        self.session_id = f"s{self.number + 1}"
+        self.lines = [events.header(self.session_id)]
+        self.pristine = True
+
+    def malformed(self, choice: int) -> None:
+        self.finish_torn()
+        self.lines.append(MALFORMED[choice % len(MALFORMED)])
+
+    def tear(self, choice: int) -> None:
+        """A line is being written: only its first bytes are there."""
+        if not self.torn:
+            self.whole = events.message(self.next_id(), TEXTS[choice % len(TEXTS)])
+        if len(self.torn) < len(self.whole) - 1:
+            self.torn = self.whole[: len(self.torn) + 1 + choice % (len(self.whole) - len(self.torn) - 1)]
+
+
+STEPS = ("append", "append", "append", "resend", "change", "truncate", "reset", "new_session", "malformed", "tear")
+COMMON = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """What a power cut would leave is not looked at here, and disks are slow."""
+    connect = sqlite3.connect
+
+    def unsynchronised(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    monkeypatch.setattr("os.fsync", lambda _descriptor: None)
+    monkeypatch.setattr("sqlite3.connect", unsynchronised)
+    monkeypatch.setattr(Catalog, "__init__", unsynchronised_catalog(Catalog.__init__))
+
+
+def unsynchronised_catalog(begin):
+    """The catalog chooses for itself when it waits for the disk; afterwards it does not any more."""
+
+    def begin_faster(self, home, connection):
+        begin(self, home, connection)
+        connection.execute("PRAGMA synchronous = OFF")
+
+    return begin_faster
+
+
+def histories(names: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, int, bool]]]:
+    """(what happens, a choice in it, does the archive look afterwards)"""
+    step = st.tuples(st.sampled_from(names), st.integers(0, 40), st.booleans())
+    return st.lists(step, min_size=1, max_size=14)
+
+
+def store_history(builder: JsonlStoreBuilder | SqliteStoreBuilder, history: History) -> None:
+    if isinstance(builder, JsonlStoreBuilder):
+        builder.write(history.session_id, history.lines, torn=history.torn)
+    else:
+        builder.write(history.session_id, history.lines)
+
+
+def look_and_check(archiver: Archiver, builder, history: History) -> None:
+    """Archive, and hold the archive against all that was ever seen; a second run must find nothing."""
+    store_history(builder, history)
+    history.look()
+    archiver.archive(history.session_id)
+    for session_id, expected in history.seen.items():
+        assert archiver.held(session_id) == expected
+    before = files_below(archiver.home.archives)
+    again = archiver.archive(history.session_id)
+    assert (again.archives, again.new, again.seen) == ([], 0, len(history.all_lines))
+    assert files_below(archiver.home.archives) == before
+
+
+def check_at_rest(archiver: Archiver, history: History) -> None:
+    """Verify, restore, and make the catalog anew."""
+    assert archiver.damage() == []
+    assert archiver.leftovers() == []
+    check_chain(archiver)
+    restored = archiver.restored(history.session_id)
+    if history.pristine:
+        assert restored == b"".join(each + b"\n" for each in history.lines) + history.torn
+    named = Counter(each for each in restored.splitlines() if event_id(each))
+    assert set(named.values()) <= {1} and set(named) <= set(history.seen[history.session_id])
+    known = {event_id(data) for data in history.seen[history.session_id]} - {""}
+    assert {event_id(data) for data in named} == known, "every event is there in one of its contents, none twice"
+    before = files_below(archiver.home.archives)
+    discard(archiver.home)
+    assert archiver.archive(history.session_id).archives == []
+    assert files_below(archiver.home.archives) == before
+    assert archiver.restored(history.session_id) == restored
+
+
+def check_chain(archiver: Archiver) -> None:
+    previous = GENESIS
+    for raw in archiver.home.ledger.read_bytes().splitlines():
+        assert json.loads(raw)["prev"] == previous
+        previous = line_hash(raw)
+
+
+@pytest.mark.parametrize("generation", list(BUILDERS))
+@pytest.mark.parametrize("compress_from", [0, 1 << 40])
+@COMMON
+@given(data=st.data())
+def test_any_history_is_archived_exactly_once(tmp_path_factory, generation, compress_from, data):
+    folder = tmp_path_factory.mktemp("history")
+    names = STEPS if generation == "jsonl" else STEPS[:-1]
+    archiver, history = Archiver(folder, compress_from), History()
+    builder = BUILDERS[generation](archiver.state_dir)
+    for name, choice, looks in data.draw(histories(names)):
+        if name == "new_session":
+            look_and_check(archiver, builder, history)
+        getattr(history, name)(choice)
+        if looks:
+            look_and_check(archiver, builder, history)
+    look_and_check(archiver, builder, history)
+    check_at_rest(archiver, history)
+    shutil.rmtree(folder)
+
+
+@COMMON
+@given(before=histories(STEPS[:-1]), after=histories(STEPS[:-1]), leave=st.booleans())
+def test_migration_to_sqlite_adds_nothing(tmp_path_factory, before, after, leave):
+    folder = tmp_path_factory.mktemp("migration")
+    archiver, history = Archiver(folder), History()
+    old = JsonlStoreBuilder(archiver.state_dir)
+    for name, choice, _ in before:
+        if name == "new_session":
+            continue
+        getattr(history, name)(choice)
+    look_and_check(archiver, old, history)
+    new = SqliteStoreBuilder(archiver.state_dir)
+    store_history(new, history)
+    if not leave:
+        (old.folder / f"{history.session_id}.jsonl").unlink()
+    assert archiver.archive(history.session_id).archives == [], "the same events from another place"
+    for name, choice, looks in after:
+        if name == "new_session":
+            look_and_check(archiver, new, history)
+        getattr(history, name)(choice)
+        if looks:
+            look_and_check(archiver, new, history)
+    look_and_check(archiver, new, history)
+    check_at_rest(archiver, history)
+    shutil.rmtree(folder)
+
+
+def test_one_revision_more_for_each_change(tmp_path):
+    archiver = Archiver(tmp_path)
+    store = JsonlStoreBuilder(archiver.state_dir)
+    for text in ("first", "second", "third"):
+        store.write("s1", [events.header("s1"), events.message("e1", text), events.message("e2", "stays")])
+        archived = archiver.archive("s1")
+    assert (archived.new, archived.revisions) == (1, 1)
+    assert [json.loads(each)["message"]["content"][0]["text"] for each in archiver.restored("s1").splitlines()[1:]] == [
+        "third",
+        "stays",
+    ]
+    texts = [each for each in archived_events(archiver.home, "s1") if event_id(each) == "e1"]
+    assert len(texts) == 3, "every revision is kept"
+
+
+def test_two_events_of_one_transcript_under_one_id_are_both_restored(tmp_path):
+    """Ids are OpenClaw's business: the header carries the session's id, and any two events might share one."""
+    archiver = Archiver(tmp_path)
+    store = JsonlStoreBuilder(archiver.state_dir)
+    lines = [
+        events.header("s1"),
+        events.message("e1", "one"),
+        events.message("twin", "the first of the two"),
+        events.message("twin", "the second of the two"),
+        events.message("e2", "end"),
+    ]
+    store.write("s1", lines)
+    archiver.archive("s1")
+    assert archiver.held("s1") == Counter(lines)
+    assert archiver.restored("s1") == b"".join(each + b"\n" for each in lines)
+
+
+def test_an_id_that_is_no_valid_text_is_archived_like_any_other(tmp_path):
+    archiver = Archiver(tmp_path)
+    store = JsonlStoreBuilder(archiver.state_dir)
+    lone = b'{"type":"message","id":"half \\ud83d of a pair","message":{"role":"user","content":"x"}}'
+    nul = b'{"type":"message","id":"nul \\u0000 inside","message":{"role":"user","content":"x"}}'
+    lines = [
+        events.header("s1"),
+        lone,
+        nul,
+        events.message("#1", "an id like Moon's own marks"),
+        events.message("e", "y"),
+    ]
+    store.write("s1", lines)
+    assert archiver.archive("s1").new == 5
+    assert archiver.held("s1") == Counter(lines)
+    assert archiver.archive("s1").new == 0
+    discard(archiver.home)
+    assert archiver.archive("s1").new == 0
+    assert archiver.restored("s1") == b"".join(each + b"\n" for each in lines)
+
+
+def test_malformed_lines_are_counted_and_named(tmp_path):
+    archiver = Archiver(tmp_path)
+    store = JsonlStoreBuilder(archiver.state_dir)
+    store.write("s1", [events.header("s1"), b"oops", b"oops", events.message("e1", "fine")], torn=b'{"type":"mess')
+    made = archiver.archive("s1")
+    assert (made.seen, made.new, made.malformed, made.torn) == (5, 5, 3, True)
+    assert made.notes == [
+        "line 2 is not a JSON object; kept as it is",
+        "line 3 is not a JSON object; kept as it is",
+        "line 5 is cut short; kept as it is",
+    ]
+    store.write("s1", [events.header("s1"), b"oops", b"oops", events.message("e1", "fine"), b"oops"])
+    assert archiver.archive("s1").new == 1, "a third malformed line of the same bytes is a third line"
+
+
+def test_what_cannot_be_unpacked_is_set_aside_and_covers_nothing(tmp_path):
+    archiver = Archiver(tmp_path)
+    store = SqliteStoreBuilder(archiver.state_dir)
+    lines = [events.header("s1"), events.message("e1", "long " * 2_000), events.message("e2", "after it")]
+    store.write("s1", lines)
+    connection = store.connect()
+    with connection:
+        connection.execute("UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes + 1 WHERE seq = 1")
+    connection.close()
+    made = archiver.archive("s1")
+    assert (made.covered, made.undecodable, made.new) == (False, 1, 2)
+    kept = list(archiver.home.quarantine.glob("*.bin"))
+    assert len(kept) == 1 and kept[0].stat().st_size > 0
+    before = files_below(archiver.home.archives)
+    archiver.archive("s1")
+    assert files_below(archiver.home.archives) == before
+    connection = store.connect()
+    with connection:
+        connection.execute("UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes - 1 WHERE seq = 1")
+    connection.close()
+    assert archiver.archive("s1").covered
+    assert archiver.held("s1") == Counter(lines)
+
+
+def test_same_session_id_in_two_agents_are_two_sessions(tmp_path):
+    archiver = Archiver(tmp_path)
+    for agent in ("main", "ops"):
+        store = JsonlStoreBuilder(archiver.state_dir, agent)
+        store.write("s1", [events.header("s1"), events.message("e1", f"said to {agent}")])
+        archiver.archive("s1", key=f"agent:{agent}:main", agent=agent)
+    assert b"said to main" in archiver.restored("s1", "main")
+    assert b"said to ops" in archiver.restored("s1", "ops")
+    assert b"said to ops" not in archiver.restored("s1", "main")
+
+
+def test_a_long_transcript_becomes_several_segments(tmp_path, monkeypatch):
+    monkeypatch.setattr("moon.archive.apply.SEGMENT_BYTES", 4_000)
+    archiver = Archiver(tmp_path)
+    store = JsonlStoreBuilder(archiver.state_dir)
+    lines = events.conversation("s1", 40)
+    store.write("s1", lines, torn=b'{"type":')
+    assert len(archiver.archive("s1").archives) > 2
+    assert archiver.held("s1") == Counter([*lines, b'{"type":'])
+    assert archiver.restored("s1") == b"".join(each + b"\n" for each in lines) + b'{"type":'
+    assert archiver.damage() == []
+
+
+def test_folders_and_files_are_private(tmp_path):
+    archiver = Archiver(tmp_path)
+    JsonlStoreBuilder(archiver.state_dir).write("s1", events.conversation("s1", 2))
+    archiver.archive("s1")
+    for path in [archiver.home.root, *archiver.home.root.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
