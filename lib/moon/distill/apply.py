@@ -20,6 +20,7 @@ from moon.distill.plan import Record, Step, says_something
 from moon.distill.record import LISTS
 from moon.distill.turns import Turn, turns_of
 from moon.errors import DocumentInvalid
+from moon.model.port import ModelFailed
 from moon.openclaw import events
 from moon.openclaw.events import Event
 from moon.paths import Home
@@ -50,14 +51,25 @@ def read_record(home: Home, sha256: str) -> Record | None:
 
 
 def carry_out(home: Home, config: Config, step: Step, redactor: Redactor, distiller: Distiller) -> Record:
-    """Do what a step says and return the record. Raises `ArchiveDamaged`, `HomeUnusable`."""
-    record = step.record
+    """Do what a step says and return the record. Raises `ArchiveDamaged`, `HomeUnusable`, `ModelFailed`."""
+    record = step.unwritten
     if record is None:
         record = make_record(home, step.segment, redactor, distiller)
+        if step.replaces is not None and record["provider"] != step.wanted:
+            raise _kept(step, record)
         schema.write("distillation", record, record_path(home, step.segment.sha256))
     if says_something(record):
         write_memory(home, config, record)
     return record
+
+
+def _kept(step: Step, record: Record) -> ModelFailed:
+    reasons = [each.get("reason", "") for each in record["attempts"] if each["provider"] == step.wanted]
+    assert step.replaces is not None
+    return ModelFailed(
+        f"{step.wanted} could not distill {step.segment.sha256[:12]}: {'; '.join(reasons)}; "
+        f"the distillation by {step.replaces['provider']} was kept"
+    )
 
 
 def write_memory(home: Home, config: Config, record: Record) -> None:

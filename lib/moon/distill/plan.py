@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from moon.distill.record import LISTS
 from moon.vault.catalog import Segment
 
 Record = dict[str, Any]
@@ -22,10 +23,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Step:
-    """One archive to work on: distill it, or only write the memory block that a crash left out."""
+    """One archive to work on: distill it, or only write the memory block that a crash left out (`unwritten`).
+
+    `replaces`: the record that a person wants made anew, by the provider `wanted`.
+    """
 
     segment: Segment
-    record: Record | None = None
+    unwritten: Record | None = None
+    replaces: Record | None = None
+    wanted: str = ""
 
 
 def select_archives(
@@ -39,14 +45,14 @@ def select_archives(
         if wanted.archives and segment.sha256 not in wanted.archives:
             continue
         record = record_of(segment.sha256)
-        if record is None or (wanted.provider and record["provider"] != wanted.provider):
+        if record is None:
             yield Step(segment)
+        elif wanted.provider and record["provider"] != wanted.provider:
+            yield Step(segment, replaces=record, wanted=wanted.provider)
         elif record["memory_file"] is None and says_something(record):
-            yield Step(segment, record)
+            yield Step(segment, unwritten=record)
 
 
 def says_something(record: Record) -> bool:
     """Whether a record has anything to write into a daily memory."""
-    from moon.distill.record import LISTS
-
     return any(record[name] for name in LISTS)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 
 from moon.cycle.stations import Context, Entry, Row
 from moon.distill.apply import audit_fields, carry_out, read_record
-from moon.distill.engine import LocalEngine
+from moon.distill.engine import Engine
 from moon.distill.plan import Record, Step, Wanted, select_archives
+from moon.model.memory import ModelMemory
+from moon.model.providers import open_model
 from moon.redact import Redactor
 from moon.vault.catalog import open_catalog
 
@@ -21,7 +23,8 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
     def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
         home, config = context.home, context.config
         redactor = Redactor.from_config(config.redact)
-        engine = LocalEngine(config.distill.local_chars, config.distill.tool_result_chars)
+        remembered = ModelMemory(home, context.document["cycle_id"], config.timezone)
+        engine = Engine(config.distill, remembered, lambda name: open_model(name, config.distill), wanted.provider)
 
         def handle(row: Row) -> Entry:
             segments = list(catalog.segments(row["agent"], row["session_id"]))
@@ -32,7 +35,7 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
             for number, step in enumerate(steps, 1):
                 _show_progress(number, len(steps), row)
                 records.append(carry_out(home, config, step, redactor, engine))
-            return _entry(records, len(segments))
+            return _entry(records, len(segments), engine.take_news())
 
         with open_catalog(home) as catalog:
             yield handle
@@ -45,7 +48,7 @@ def _announce(steps: list[Step]) -> Entry:
     return {"outcome": "nothing", "words": words if steps else "every archive is distilled already"}
 
 
-def _entry(records: list[Record], archives: int) -> Entry:
+def _entry(records: list[Record], archives: int, news: list[str]) -> Entry:
     if not records:
         words = "every archive is distilled already" if archives else "no archive of this session yet"
         return {"outcome": "nothing", "archives": [], "words": words}
@@ -57,6 +60,7 @@ def _entry(records: list[Record], archives: int) -> Entry:
         "memory_files": files,
         "words": f"{len(records)} archives distilled by {providers}",
         "audit": audit_fields(records),
+        **({"hint": "; ".join(news)} if news else {}),
     }
 
 
