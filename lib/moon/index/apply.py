@@ -32,6 +32,8 @@ from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
 
 SET_ASIDE = ".set-aside"
+# How long one attempt waits for another writer. Only `moon-index` writes, under the cycle lock, so this is rare.
+BUSY_SECONDS = 5.0
 
 
 class Indexer:
@@ -46,13 +48,14 @@ class Indexer:
         self.catalog = catalog
         self.redactor = Redactor.from_config(config.redact)
         self.replaced = ""
+        self._busy: IndexBusy | None = None
         self._index: TextIndexWriter | None = None
 
     @property
     def index(self) -> TextIndexWriter:
         """The open index. Raises `IndexBusy`, `IndexMissing` (full disk, no permission)."""
         if self._index is None:
-            self._index = open_writer(self.home.text_index)
+            self._index = open_writer(self.home.text_index, timeout=BUSY_SECONDS)
         return self._index
 
     def close(self) -> None:
@@ -64,23 +67,26 @@ class Indexer:
     def add(self, found: list[Segment]) -> tuple[Made, set[str]]:
         """Enter what is missing; what was made, and which of the archives a search finds now. Raises `MoonError`."""
         attempt = 0
-        while True:
+        while self._busy is None:
             attempt += 1
             try:
                 made = self._feed(found)
                 return made, {each.sha256 for each in found if self.is_findable(each)}
-            except IndexBusy:
+            except IndexBusy as error:
                 self.close()
                 if attempt >= self.config.index.attempts:
-                    raise
+                    self._busy = error  # the other sessions of this run need not wait for it again
             except (IndexCorrupt, IndexVersion) as error:
                 if self.replaced:
                     raise
                 self._set_aside(error)
                 self._feed(list(self.catalog.segments()))
+        raise self._busy
 
     def add_the_rest(self) -> Made:
         """Enter every other archive that the index lacks: of sessions whose turn was missed, or after a loss."""
+        if self._busy is not None:
+            raise self._busy
         known = self.index.segment_shas()
         missing = [each for each in self.catalog.segments() if each.sha256 not in known or not self.has_page(each)]
         return self.add(missing)[0] if missing else Made()
