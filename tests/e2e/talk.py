@@ -73,7 +73,7 @@ class Talk:
 
     def fill_to(self, ratio: float) -> None:
         """Talk until so much of the prompt budget is used; long messages, then an exact last step."""
-        if not self.openclaw.query("SELECT 1 FROM session_nodes WHERE session_key = ?", self.key, agent=self.agent):
+        if not self.seen:
             self.say("Good morning. Here come the notes of the season, one after the other.")
         while self.ratio < ratio:
             missing = round((ratio - self.ratio) * BUDGET) + 60

@@ -32,6 +32,7 @@ def test_a_message_between_archive_and_prune_survives(talk: Talk, moon: Moon) ->
 
 
 def test_an_active_run_is_never_interrupted(talk: Talk, moon: Moon) -> None:
+    talk.fill_to(0.6)
     talk.say("How full are we?", Answer(text="Rather full.", prompt_tokens=BUDGET_USED))
     gate = threading.Event()
     talk.model.script(Answer(text="Done at last.", gate=gate, prompt_tokens=BUDGET_USED))
