@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from moon.distill.cues import FAILURE
-from moon.distill.identifiers import commands_in, is_command
+from moon.distill.identifiers import commands_in
 from moon.distill.turns import ASSISTANT, CALL, RESULT, USER, Turn
 
 MAX_COMMAND = 240
@@ -54,7 +54,7 @@ def _called(turn: Turn) -> Iterator[str]:
         return
     for line in text.splitlines()[:4]:
         command = re.sub(r"^cd \S+ && ", "", " ".join(line.split()))
-        if is_command(command):
+        if " " in command and not command.startswith("#"):
             yield command
             return
 

@@ -43,7 +43,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     ("time", r"\b\d{1,2}:\d\d(?:\s?[ap]m)?\b|\b\d{1,2}\s?[ap]m\b"),
     ("money", r"[$€£¥]\s?\d[\d.,']*\d?[kKM]?|\b\d[\d.,']*\d?\s?(?:USD|EUR|CHF|GBP|€|\$|£|Euro|euros?|dollars?)(?!\w)"),
-    ("ticket", r"\b[A-Z][A-Z0-9]{1,9}-\d+\b|(?<![\w&])#\d+\b|(?<!\w)![0-9]+\b"),
+    ("ticket", r"\b[A-Z][A-Z0-9]{1,9}-\d+\b(?!-\w)|(?<![\w&])#\d+\b|(?<!\w)![0-9]+\b|\b[^\W\d_]{1,3}-\d+/\d+\b"),
+    ("serial", r"(?<![\w-])\d{2,}-\d{3,}(?:-\d+)*(?![\w-])|\b\d{3,}-[A-Z]+\b"),
     ("hash", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"),
     ("constant", r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"),
     ("code", r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b"),
@@ -61,7 +62,7 @@ _ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTER
 _TRAILING = ".,;:!?'\"*_)"
 # How much is lost when one of this kind is lost: an id cannot be guessed again, a round number can.
 _WORTH = {
-    1.0: "url uuid digest hash email package address ticket phone",
+    1.0: "url uuid digest hash email package address ticket serial phone",
     0.9: "path version constant code",
     0.8: "host money kebab",
     0.7: "file number",

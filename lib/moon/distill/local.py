@@ -23,13 +23,13 @@ from moon.distill.units import Unit, terms, units_of
 
 # The share of the whole length that each list may take; what one leaves goes to the others.
 SHARES = {
-    "decisions": 0.24,
-    "open_tasks": 0.19,
     "rules": 0.11,
-    "milestones": 0.14,
-    "commands": 0.12,
+    "open_tasks": 0.19,
+    "decisions": 0.28,
+    "milestones": 0.12,
+    "commands": 0.11,
     "identifiers": 0.10,
-    "summary": 0.10,
+    "summary": 0.09,
 }
 _JUDGED = ("decisions", "rules", "milestones", "open_tasks")
 _CUES = {"decisions": "decision", "rules": "rule", "milestones": "milestone", "open_tasks": "task"}
@@ -50,6 +50,10 @@ _HEADINGS = {
     ),
 }
 _MIN_SCORE = 0.55
+# The best item of a list is worth more than the list's exact share.
+FIRST_MAY_EXCEED = 1.5
+# A sentence that found no room in the list it fits best may stand in another that it fits too.
+SECOND_CHOICE = 0.75
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,10 @@ class _Session:
     words: list[frozenset[str]] = field(default_factory=list)
     rarity: Mapping[str, float] = field(default_factory=dict)
     spread: Mapping[str, int] = field(default_factory=dict)
-    assented: Mapping[int, str] = field(default_factory=dict)
+    assented: Mapping[int, Turn] = field(default_factory=dict)
+    ends: Mapping[int, int] = field(default_factory=dict)
     corrected: frozenset[int] = frozenset()
+    replies: Mapping[int, int] = field(default_factory=dict)
 
 
 def distill_locally(turns: Sequence[Turn], length: int = 6000, tool_result_chars: int = 2000) -> Distillation:
@@ -106,24 +112,38 @@ def _read(turns: Sequence[Turn]) -> _Session:
     session.spread = {word: len(places) for word, places in seen.items()}
     session.rarity = {word: math.log(1 + total / count) for word, count in session.spread.items()}
     session.assented = _assents(turns)
+    session.ends = {unit.turn: unit.position for unit in session.units}
     session.corrected = frozenset(
         number - 1 for number, turn in enumerate(turns) if turn.role == USER and _starts_with_correction(turn.text)
     )
+    session.replies = _replies(turns)
     return session
+
+
+def _replies(turns: Sequence[Turn]) -> dict[int, int]:
+    """For each turn of the user that answers the assistant, the turn it answers."""
+    found: dict[int, int] = {}
+    spoken = -1
+    for number, turn in enumerate(turns):
+        if turn.role == USER and spoken >= 0 and turns[spoken].role == ASSISTANT:
+            found[number] = spoken
+        if turn.role in (USER, ASSISTANT):
+            spoken = number
+    return found
 
 
 def _starts_with_correction(text: str) -> bool:
     return bool(cue("correction").search(text[:40]))
 
 
-def _assents(turns: Sequence[Turn]) -> dict[int, str]:
-    """Which turns of the assistant a short answer of the user said yes to, and in which event."""
-    found: dict[int, str] = {}
+def _assents(turns: Sequence[Turn]) -> dict[int, Turn]:
+    """Turns of the assistant that a short answer of the user said yes to, with that answer."""
+    found: dict[int, Turn] = {}
     for number, turn in enumerate(turns):
         if turn.role == USER and len(turn.text) < 160 and cue("assent").match(turn.text.lstrip(" \t\"'*_")):
             before = next((at for at in range(number - 1, -1, -1) if turns[at].role in (ASSISTANT, USER)), None)
             if before is not None and turns[before].role == ASSISTANT:
-                found[before] = turn.event_id
+                found[before] = turn
     return found
 
 
@@ -135,8 +155,10 @@ def _judge_all(session: _Session) -> dict[str, list[_Judged]]:
     for unit, words in zip(session.units, session.words, strict=True):
         scores = _scores(unit, words, session)
         best = max(_JUDGED, key=lambda name: scores[name])
-        if scores[best] >= _MIN_SCORE:
-            judged[best].append(_Judged(unit, scores[best], words, _sources(unit, session)))
+        for name in _JUDGED:
+            if scores[name] >= _MIN_SCORE:
+                score = scores[name] * (1.0 if name == best else SECOND_CHOICE)
+                judged[name].append(_Judged(unit, score, words, _sources(unit, session)))
         judged["summary"].append(
             _Judged(unit, _centrality(words, session) * _summary_weight(unit), words, (unit.event_id,))
         )
@@ -145,7 +167,7 @@ def _judge_all(session: _Session) -> dict[str, list[_Judged]]:
 
 def _sources(unit: Unit, session: _Session) -> tuple[str, ...]:
     answer = session.assented.get(unit.turn)
-    return (unit.event_id, answer) if answer else (unit.event_id,)
+    return (unit.event_id, answer.event_id) if answer else (unit.event_id,)
 
 
 def _scores(unit: Unit, words: frozenset[str], session: _Session) -> dict[str, float]:
@@ -158,6 +180,10 @@ def _scores(unit: Unit, words: frozenset[str], session: _Session) -> dict[str, f
 
 
 def _cue_strength(name: str, unit: Unit, session: _Session) -> float:
+    if _says_only_yes(unit):
+        return 0.0
+    if name == "decisions" and _was_answered_yes(unit, session):
+        return 1.3
     hits = {match.group(0).lower() for match in cue(_CUES[name]).finditer(unit.text)}
     strength = min(2.0, 1.0 * bool(hits) + 0.35 * max(0, len(hits) - 1))
     if unit.heading and _HEADINGS[name].search(unit.heading):
@@ -168,14 +194,26 @@ def _cue_strength(name: str, unit: Unit, session: _Session) -> float:
     return strength
 
 
+def _says_only_yes(unit: Unit) -> bool:
+    return unit.role == USER and len(unit.text) < 25 and bool(cue("assent").fullmatch(unit.text.strip(" .!,")))
+
+
+def _was_answered_yes(unit: Unit, session: _Session) -> bool:
+    """Whether this is the question at the end of a turn that the user said yes to."""
+    return unit.is_question and unit.turn in session.assented and unit.position == session.ends[unit.turn]
+
+
 def _decision_extra(unit: Unit, session: _Session, strength: float) -> float:
     extra = 0.0
     if unit.turn in session.assented and not unit.is_question:
-        extra += 0.5
+        extra += 0.9 if unit.position == session.ends[unit.turn] else 0.4
     if unit.role == USER and unit.position == 0 and _starts_with_correction(unit.text):
         extra += 0.8
     if unit.role == USER and _is_order(unit.text):
         extra += 0.35
+    if unit.turn in session.replies and len(unit.text) >= 12:
+        # What a user states in answer to the assistant mostly settles something, in whatever words.
+        extra += 0.4
     return extra
 
 
@@ -248,7 +286,7 @@ def _centrality(words: frozenset[str], session: _Session) -> float:
 def _summary_weight(unit: Unit) -> float:
     if unit.role == RESULT or unit.is_question and unit.role != USER:
         return 0.0
-    weight = {USER: 1.2, ASSISTANT: 0.8, SUMMARY: 1.3}.get(unit.role, 0.0)
+    weight = {USER: 1.2, ASSISTANT: 0.8, SUMMARY: 1.3}.get(unit.role, 0.0) * (0.5 if unit.is_question else 1.0)
     if unit.role == USER and unit.turn == 0:
         weight *= 2.0
     return weight * (0.4 if cue("chatter").search(unit.text) else 1.0)
@@ -261,6 +299,10 @@ def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / max(1, min(len(left), len(right)))
 
 
+def _same(left: frozenset[str], right: frozenset[str]) -> bool:
+    return _overlap(left, right) >= 0.6 and len(left & right) >= 3
+
+
 def _without_doubles(judged: dict[str, list[_Judged]]) -> dict[str, list[_Judged]]:
     """Of units that say the same, the better or later one; of tasks, none that a later milestone closes."""
     kept = {}
@@ -271,7 +313,7 @@ def _without_doubles(judged: dict[str, list[_Judged]]) -> dict[str, list[_Judged
         ordered = sorted(candidates, key=lambda each: (-each.score, -each.unit.turn, each.unit.position))
         chosen: list[_Judged] = []
         for candidate in ordered[:400]:
-            if not any(_overlap(candidate.words, other.words) > 0.75 and len(candidate.words) > 2 for other in chosen):
+            if not any(_same(candidate.words, other.words) for other in chosen):
                 chosen.append(candidate)
         kept[name] = chosen
     done = kept["milestones"]
@@ -296,14 +338,17 @@ def _fill(
         return _take(_ranked_identifiers(session, lists), room)
     if name == "summary":
         return _summary(session, judged["summary"], room, lists)
-    return _take((_item(each) for each in judged[name]), room)
+    said = {item.text for items in lists.values() for item in items}
+    fresh = (_item(each, session) for each in judged[name])
+    return _take((item for item in fresh if item.text not in said), room)
 
 
 def _take(items: Iterable[Item], room: float) -> list[Item]:
-    taken, misses = [], 0
+    taken: list[Item] = []
+    misses = 0
     for item in items:
         cost = len(item.text) + 3
-        if cost > room:
+        if cost > room * (1.0 if taken else FIRST_MAY_EXCEED):
             misses += 1
             if misses > 8:
                 break
@@ -313,7 +358,10 @@ def _take(items: Iterable[Item], room: float) -> list[Item]:
     return taken
 
 
-def _item(judged: _Judged) -> Item:
+def _item(judged: _Judged, session: _Session) -> Item:
+    if _was_answered_yes(judged.unit, session):
+        answer = " ".join(session.assented[judged.unit.turn].text.split())
+        return Item(f"{judged.unit.text} — {answer}", judged.sources)
     text = without_lead_in(judged.unit.text) or judged.unit.text
     return Item(text[0].upper() + text[1:] if text[:1].islower() and " " in text else text, judged.sources)
 
@@ -326,7 +374,7 @@ def _summary(
     chosen: list[Item] = []
     for candidate in candidates[:60]:
         if candidate.score > 0.2 and not any(_overlap(candidate.words, other) > 0.6 for other in said):
-            chosen.append(_item(candidate))
+            chosen.append(_item(candidate, session))
             said.append(candidate.words)
     return _take(chosen, room)
 
@@ -341,7 +389,9 @@ def _ranked_identifiers(session: _Session, lists: Mapping[str, list[Item]]) -> l
             value[found.text] += _weight_of(found, turn)
             first.setdefault(found.text, turn.event_id)
     worth = {text: min(total, 4.0) * (0.25 if text in told else 1.0) for text, total in value.items()}
-    ordered = sorted(worth, key=lambda text: (-worth[text], -value[text], text))
+    ordered = sorted(
+        (text for text in worth if value[text] >= 0.2), key=lambda text: (-worth[text], -value[text], text)
+    )
     return [Item(text, (first[text],)) for text in _without_parts(ordered[:300])]
 
 
@@ -351,12 +401,8 @@ def _weight_of(found: Identifier, turn: Turn) -> float:
 
 
 def _without_parts(ordered: Sequence[str]) -> list[str]:
-    """Leave out what stands inside a better one already chosen."""
-    kept: list[str] = []
-    for text in ordered:
-        if not any(text in other for other in kept):
-            kept.append(text)
-    return kept
+    """Leave out what stands inside another one."""
+    return [text for text in ordered if not any(text in other and text != other for other in ordered)]
 
 
 def _spend_rest(lists: dict[str, list[Item]], left: float, session: _Session, judged: dict[str, list[_Judged]]) -> None:
@@ -366,8 +412,9 @@ def _spend_rest(lists: dict[str, list[Item]], left: float, session: _Session, ju
         key=lambda entry: (-entry[0], entry[1], entry[2].unit.turn, entry[2].unit.position),
     )
     for _, name, each in waiting:
-        item = _item(each)
-        if item not in lists[name] and len(item.text) + 3 <= left:
+        item = _item(each, session)
+        said = {other.text for items in lists.values() for other in items}
+        if item.text not in said and len(item.text) + 3 <= left:
             lists[name].append(item)
             left -= len(item.text) + 3
     have = {item.text for item in lists["identifiers"]}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
 MAX_UNIT = 320
+MAX_JOINED = 170
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _CHECKED = re.compile(r"^\s*(?:[-*+]\s*)?\[[xX]\]\s*")
@@ -39,7 +40,7 @@ class Unit:
     @property
     def is_question(self) -> bool:
         """Whether it only asks."""
-        return self.text.rstrip("\"')* ").endswith(("?", "？", "か。"))
+        return _asks(self.text)
 
 
 def units_of(turns: Sequence[Turn]) -> list[Unit]:
@@ -57,8 +58,8 @@ def _units(number: int, turn: Turn) -> Iterator[Unit]:
             heading = line.strip("#* :\t")
             continue
         bare = plain(line)
-        for sentence in [bare] if turn.role == RESULT else sentences(bare):
-            for text in _cut(sentence):
+        for part in _parts(bare, turn.role):
+            for text in _cut(part):
                 yield Unit(
                     number,
                     position,
@@ -70,6 +71,29 @@ def _units(number: int, turn: Turn) -> Iterator[Unit]:
                     ticked=bool(_CHECKED.match(_BULLET.sub("", line))),
                 )
                 position += 1
+
+
+def _parts(line: str, role: str) -> list[str]:
+    """A result's line whole; the model's words by sentence; a user's statements together as far as they are short.
+
+    "Fine, skip it. Too many pickpockets there." says something only as a whole.
+    """
+    if role == RESULT:
+        return [line]
+    if role != USER:
+        return sentences(line)
+    joined: list[str] = []
+    for sentence in sentences(line):
+        fits = joined and not _asks(joined[-1]) and not _asks(sentence) and len(joined[-1]) + len(sentence) < MAX_JOINED
+        if fits:
+            joined[-1] += " " + sentence
+        else:
+            joined.append(sentence)
+    return joined
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip("\"')* ").endswith(("?", "？", "か。"))
 
 
 def _prose_lines(text: str) -> Iterator[str]:
