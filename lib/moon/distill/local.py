@@ -174,8 +174,9 @@ def _scores(unit: Unit, words: frozenset[str], session: _Session) -> dict[str, f
     common = _common_factor(unit, words, session)
     scores = {}
     for name in _JUDGED:
-        base = _cue_strength(name, unit, session)
-        scores[name] = base * common * _ROLE_WEIGHT[name].get(unit.role, 0.0) * _place_factor(name, unit, session)
+        weight = _ROLE_WEIGHT[name].get(unit.role, 0.0)
+        strength = _cue_strength(name, unit, session) if weight else 0.0
+        scores[name] = strength * common * weight * _place_factor(name, unit, session)
     return scores
 
 
@@ -225,7 +226,7 @@ def _milestone_extra(unit: Unit, session: _Session, strength: float) -> float:
     if unit.ticked:
         return 1.0
     extra = 0.3 if strength and FAILURE.search(unit.text) else 0.0
-    return extra + (0.25 if strength and any(True for _ in identifiers_in(unit.text)) else 0.0)
+    return extra + (0.25 if strength and identifiers_in(unit.text) else 0.0)
 
 
 def _task_extra(unit: Unit, session: _Session, strength: float) -> float:
