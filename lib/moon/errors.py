@@ -125,14 +125,34 @@ class ProgramAbsent(MoonError):
     code = "program_absent"
 
 
+class DatabaseFailed(MoonError):
+    """SQLite could not read or write one of Moon's own databases; most often the disk is full."""
+
+    code = "database_failed"
+
+
+def database_failed(error: Exception, path: str = "") -> DatabaseFailed:
+    """Words and a remedy for an error that SQLite raised."""
+    hint = "try again; see `moon-verify`"
+    if "full" in str(error) or "disk I/O" in str(error):
+        hint = "is the disk full? free some room, the next run goes on where this one stopped"
+    elif "malformed" in str(error):
+        hint = "remove the folder index/ in MOON_HOME; it is made again from the archives"
+    made = DatabaseFailed(f"cannot use {path or 'a database'}: {error}", path=path, hint=hint)
+    made.__cause__ = error
+    return made
+
+
 class Unexpected(MoonError):
     """A fault that Moon does not know, most likely its own."""
 
     code = "unexpected"
 
 
-def unexpected(error: Exception) -> Unexpected:
+def unexpected(error: Exception) -> MoonError:
     """Words for an error of any kind; the original stays attached."""
+    if type(error).__module__ == "sqlite3":
+        return database_failed(error)
     made = Unexpected(
         f"{type(error).__name__}: {error}", hint="MOON_DEBUG=1 shows where it happened; please report it as a bug"
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from moon.errors import ArchiveDamaged, MoonError
+from moon.errors import ArchiveDamaged, database_failed
 from moon.files import make_private, unusable
 from moon.openclaw.events import event_id
 from moon.paths import Home
@@ -240,37 +240,33 @@ class Catalog:
 def open_catalog(home: Home) -> Iterator[Catalog]:
     """The catalog, up to date with the ledger. Raises `HomeUnusable`, `ArchiveDamaged`."""
     make_private(home.index)
-    connection = _connect(home.catalog)
-    try:
-        catalog = Catalog(home, connection)
+    with contextlib.ExitStack() as stack:
         try:
-            catalog.follow()
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
-            connection.close()
-            discard(home)
-            connection = _connect(home.catalog)
-            catalog = Catalog(home, connection)
-            catalog.follow()
-        yield catalog
-    except sqlite3.OperationalError as error:
-        raise _sqlite_trouble(home.catalog, error) from error
-    finally:
-        connection.close()
+            yield _followed(home, stack)
+        except sqlite3.OperationalError as error:
+            raise database_failed(error, str(home.catalog)) from error
+
+
+def _followed(home: Home, stack: contextlib.ExitStack) -> Catalog:
+    """The catalog as it is, or made anew where it is damaged; closed with the stack."""
+    try:
+        return _open(home, stack)
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+    stack.close()
+    discard(home)
+    return _open(home, stack)
+
+
+def _open(home: Home, stack: contextlib.ExitStack) -> Catalog:
+    catalog = Catalog(home, stack.enter_context(contextlib.closing(_connect(home.catalog))))
+    catalog.follow()
+    return catalog
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return not isinstance(error, sqlite3.OperationalError) or "no such" in str(error)
-
-
-def _sqlite_trouble(path: Path, error: sqlite3.OperationalError) -> MoonError:
-    full = "full" in str(error)
-    return MoonError(
-        f"cannot use {path}: {error}",
-        path=str(path),
-        hint="the disk is full: free some room, the next run goes on here" if full else "try again; see `moon-verify`",
-    )
 
 
 def discard(home: Home) -> None:
@@ -280,31 +276,23 @@ def discard(home: Home) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        connection = _open(path)
-        row = connection.execute("SELECT version FROM meta").fetchone()
-        if row and row[0] == VERSION:
-            return connection
-    except sqlite3.DatabaseError:
-        pass
-    else:
-        connection.close()
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    connection = _open(path)
-    with connection:
-        connection.executescript(SCHEMA)
-        connection.execute("INSERT INTO meta VALUES (?, 0, ?)", (VERSION, GENESIS))
-    return connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
+    """A connection to a catalog of this version. Raises `sqlite3.DatabaseError` for what is none."""
     try:
         path.touch(mode=0o600, exist_ok=True)
     except OSError as error:
         raise unusable(path, error) from error
     connection = sqlite3.connect(path, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -16384")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -16384")
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            with connection:
+                connection.executescript(SCHEMA)
+                connection.execute("INSERT INTO meta VALUES (?, 0, ?)", (VERSION, GENESIS))
+        if connection.execute("SELECT version FROM meta").fetchone() != (VERSION,):
+            raise sqlite3.DatabaseError(f"{path} is no catalog of version {VERSION}")
+    except BaseException:
+        connection.close()
+        raise
     return connection

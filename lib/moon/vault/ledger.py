@@ -20,6 +20,8 @@ from moon.errors import ArchiveDamaged
 from moon.files import append_line, unusable
 
 GENESIS = "0" * 64
+# What every reader of an archive's record relies on.
+NEEDED = frozenset({"agent", "session_key", "session_id", "archive_path", "sha256", "events", "bytes", "ordinal"})
 Line = dict[str, Any]
 
 
@@ -137,7 +139,7 @@ def decode(raw: bytes, number: int, path: Path) -> Line:
         record = json.loads(raw)
     except ValueError:
         record = None
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or (record.get("kind") == "archive" and not record.keys() >= NEEDED):
         raise ArchiveDamaged(
             f"line {number} of the ledger is not a record",
             path=str(path),

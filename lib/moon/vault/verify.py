@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from moon.errors import ArchiveDamaged, MoonError
 from moon.paths import Home
 from moon.vault import segments
-from moon.vault.ledger import Ledger, Line
+from moon.vault.ledger import Ledger, Line, decode
 
 
 @dataclass
@@ -31,7 +33,7 @@ def verify(home: Home) -> Verified:
     ledger = Ledger(home.ledger)
     for problem in ledger.verify():
         found.errors.append(ArchiveDamaged(f"ledger: {problem}", path=str(home.ledger)))
-    for record in _readable(ledger, found):
+    for record in _readable(ledger):
         try:
             check_segment(home, record)
         except ArchiveDamaged as error:
@@ -42,13 +44,13 @@ def verify(home: Home) -> Verified:
     return found
 
 
-def _readable(ledger: Ledger, found: Verified) -> list[Line]:
-    try:
-        return list(ledger.archives())
-    except ArchiveDamaged as error:
-        if not found.errors:
-            found.errors.append(error)
-        return []
+def _readable(ledger: Ledger) -> Iterator[Line]:
+    """The records of archives; lines that are no records were reported with the chain."""
+    for number, (_, raw) in enumerate(ledger.raw_lines(), 1):
+        with contextlib.suppress(ArchiveDamaged):
+            record = decode(raw, number, ledger.path)
+            if record.get("kind") == "archive":
+                yield record
 
 
 def check_segment(home: Home, record: Line) -> None:
