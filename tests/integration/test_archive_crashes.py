@@ -1,0 +1,176 @@
+"""Killed, out of room, or with a huge transcript: the archive loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.support import events
+from tests.support.archiving import Archiver
+from tests.support.crash import disk_full_at, killed_at
+from tests.support.moon import ROOT, Moon
+from tests.support.stores import BUILDERS, JsonlStoreBuilder
+
+from moon.errors import HomeUnusable
+from moon.vault.catalog import discard
+
+KEY = "agent:main:main"
+
+
+def prepare(folder: Path, generation: str = "jsonl") -> tuple[Archiver, list[bytes]]:
+    """A home with an archive of the first half of a transcript; the store holds all of it, one event changed."""
+    archiver = Archiver(folder)
+    store = BUILDERS[generation](archiver.state_dir)
+    lines = events.conversation("s1", 6)
+    store.write("s1", lines[:7])
+    archiver.archive("s1")
+    changed = events.message("s1-u1", "other words under a known id")
+    store.write("s1", [lines[0], changed, *lines[1:], events.message("big", "long " * 1_000)])
+    return archiver, [changed, *lines, events.message("big", "long " * 1_000)]
+
+
+@pytest.mark.parametrize("generation", list(BUILDERS))
+@pytest.mark.parametrize("without_catalog", [False, True])
+def test_killed_at_any_step_the_next_run_completes(tmp_path, monkeypatch, generation, without_catalog):
+    monkeypatch.setattr("moon.archive.apply.SEGMENT_BYTES", 1_500)
+    prepared = tmp_path / "prepared"
+    _, expected = prepare(prepared, generation)
+    step = 0
+    while True:
+        folder = tmp_path / f"killed-{step}"
+        shutil.copytree(prepared, folder)
+        archiver = Archiver(folder)
+        if not killed_at(step, lambda archiver=archiver: archiver.archive("s1")):
+            break
+        if without_catalog:
+            discard(archiver.home)
+        archiver.archive("s1")
+        assert archiver.held("s1") == Counter(expected), f"killed at step {step}"
+        assert archiver.damage() == []
+        assert archiver.archive("s1").new == 0
+        shutil.rmtree(folder)
+        step += 1
+    assert step > 12, "the steps of the run were not seen"
+
+
+def test_killed_in_the_very_first_run(tmp_path):
+    step = 0
+    while True:
+        archiver = Archiver(tmp_path / f"{step}")
+        lines = events.conversation("s1", 3)
+        JsonlStoreBuilder(archiver.state_dir).write("s1", lines)
+        if not killed_at(step, lambda archiver=archiver: archiver.archive("s1")):
+            break
+        archiver.archive("s1")
+        assert (archiver.held("s1"), archiver.damage()) == (Counter(lines), [])
+        step += 1
+    assert step > 8
+
+
+def test_killed_again_and_again(tmp_path):
+    """Each run dies one step later than the one before, in the same home."""
+    archiver, expected = prepare(tmp_path)
+    step = 0
+    while killed_at(step, lambda: archiver.archive("s1")):
+        assert archiver.damage() == []
+        step += 1
+    assert archiver.held("s1") == Counter(expected)
+
+
+@pytest.mark.parametrize("generation", list(BUILDERS))
+def test_disk_full_at_any_write_is_said_and_leaves_nothing_half_written(tmp_path, generation):
+    step = 0
+    while True:
+        archiver, expected = prepare(tmp_path / str(step), generation)
+        with disk_full_at(step) as failed:
+            try:
+                archiver.archive("s1")
+            except HomeUnusable as error:
+                assert "No space left" in error.message and error.path
+                assert "disk is full" in error.hint
+        if not failed:
+            break
+        assert archiver.damage() == []
+        assert archiver.leftovers() == []
+        archiver.archive("s1")
+        assert archiver.held("s1") == Counter(expected)
+        assert archiver.damage() == []
+        step += 1
+    assert step >= 2
+
+
+def limited(size: int):
+    """Let the process write no file beyond a size; the system then refuses, as a full disk does."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 5_000, 20_000, 40_000, 100_000])
+def test_no_room_for_the_whole_program(tmp_path, size):
+    moon = Moon(tmp_path)
+    lines = [events.header("s1"), *(events.message(f"e{each}", f"{each} " * 900) for each in range(40))]
+    JsonlStoreBuilder(moon.state_dir).put(KEY, "s1", lines)
+    done = subprocess.run(
+        [str(ROOT / "bin/moon-archive"), "--session", KEY],
+        env=moon.env,
+        capture_output=True,
+        preexec_fn=limited(size),
+        check=False,
+    )
+    words = done.stderr.decode()
+    assert done.returncode in (1, 3), words
+    assert "report it as a bug" not in words and "Traceback" not in words
+    assert "hint:" in words
+    assert [line for line in moon.ok("archive", "--verify").stderr.splitlines() if "damaged" in line] == []
+    moon.ok("archive", "--session", KEY)
+    target = tmp_path / "restored.jsonl"
+    moon.ok("archive", "--restore", KEY, "--to", str(target))
+    assert target.read_bytes() == b"".join(each + b"\n" for each in lines)
+
+
+MEASURE = """
+import json, sys
+from tests.support.crash import peak_memory
+from moon.cli import archive
+before = peak_memory()
+code = archive.main(["--session", "s1"])
+archived = peak_memory()
+code += archive.main(["--restore", "s1", "--to", sys.argv[1]])
+print(json.dumps({"code": code, "archive": archived - before, "restore": peak_memory() - before}), file=sys.stderr)
+"""
+
+
+def test_memory_stays_bounded_for_a_transcript_of_200_megabytes(tmp_path):
+    moon = Moon(tmp_path)
+    store = JsonlStoreBuilder(moon.state_dir)
+    store.put(KEY, "s1", [events.header("s1")])
+    path = store.folder / "s1.jsonl"
+    text = os.urandom(25_000).hex()
+    with path.open("ab") as stream:
+        for number in range(4_000):
+            stream.write(events.message(f"e{number}", text) + b"\n")
+    assert path.stat().st_size > 200_000_000
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path / "restored.jsonl")],
+        env={**moon.env, "PYTHONPATH": os.pathsep.join([str(ROOT / "lib"), str(ROOT)])},
+        capture_output=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    measured = json.loads(done.stderr.decode().splitlines()[-1])
+    assert measured["code"] == 0
+    assert measured["archive"] < 150_000_000
+    assert measured["restore"] < 150_000_000
+    assert (tmp_path / "restored.jsonl").stat().st_size == path.stat().st_size
+    for each in (tmp_path / "restored.jsonl", path):
+        each.unlink()
