@@ -18,7 +18,7 @@ from moon.distill.commands import ranked_commands
 from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, Identifier, identifiers_in, quoted_in
 from moon.distill.record import Distillation, Item
-from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn, bounded
+from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn, bounded, without_pastes
 from moon.distill.units import Unit, terms, units_of
 
 # The share of the whole length that each list may take; what one leaves goes to the others.
@@ -83,7 +83,7 @@ class _Session:
 
 def distill_locally(turns: Sequence[Turn], length: int = 6000, tool_result_chars: int = 2000) -> Distillation:
     """Distil a session into at most about `length` characters. The same turns always give the same result."""
-    turns = [bounded(turn, tool_result_chars) for turn in turns]
+    turns = [bounded(part, tool_result_chars) for turn in turns for part in without_pastes(turn)]
     session = _read(turns)
     lists: dict[str, list[Item]] = {}
     left = float(length)
@@ -181,7 +181,7 @@ def _scores(unit: Unit, words: frozenset[str], session: _Session) -> dict[str, f
 
 
 def _cue_strength(name: str, unit: Unit, session: _Session) -> float:
-    if _says_only_yes(unit):
+    if _says_only_yes(unit) or (len(unit.text) < 8 and unit.text.isascii()):
         return 0.0
     if name == "decisions" and _was_answered_yes(unit, session):
         return 1.3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,40 @@ def turns_of(events: Iterable[Event]) -> Iterator[Turn]:
 
 def _clean(text: str) -> str:
     return _CLOCK.sub("", _INTERNAL.sub("", text).strip()).strip()
+
+
+# A line of this shape so often in one message is data that somebody pasted, not something that somebody says.
+PASTED_LINES = 5
+_SHAPE_LENGTH = 24
+
+
+def without_pastes(turn: Turn) -> Iterator[Turn]:
+    """A user's message apart into what the user says and what was pasted: logs, tables, code between fences.
+
+    What was pasted becomes a turn of its own with the role of a tool's result.
+    """
+    lines = turn.text.splitlines()
+    if turn.role != USER or len(lines) <= PASTED_LINES:
+        yield turn
+        return
+    shapes = Counter(_shape(line) for line in lines)
+    said: list[str] = []
+    pasted: list[str] = []
+    fenced = False
+    for line in lines:
+        fence = line.lstrip().startswith("```")
+        data = fenced or fence or (bool(line.strip()) and shapes[_shape(line)] >= PASTED_LINES)
+        (pasted if data else said).append(line)
+        fenced ^= fence
+    for role, part in ((USER, said), (RESULT, pasted)):
+        text = "\n".join(part).strip()
+        if text:
+            yield replace(turn, role=role, text=text)
+
+
+def _shape(line: str) -> str:
+    """The beginning of a line with every run of letters or digits as one sign; sentences seldom share it."""
+    return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", line))[:_SHAPE_LENGTH]
 
 
 def bounded(turn: Turn, limit: int) -> Turn:
