@@ -18,10 +18,11 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
     stores = open_stores(context.config)
 
     def handle(row: Row) -> Entry:
-        transcript = Transcript(row["agent"], row["session_key"], row["session_id"], row.get("place", ""))
-        store = stores.store_of(transcript)
-        if store is None:
+        wanted = Transcript(row["agent"], row["session_key"], row["session_id"], row.get("place", ""))
+        found = stores.locate(wanted)
+        if found is None:
             return {"outcome": "nothing", "archives": [], "words": "the store holds no transcript of it"}
+        store, transcript = found
         if context.dry_run:
             return {"outcome": "nothing", "words": f"would archive what is new of {store.size(transcript)} bytes"}
         done = archive_transcript(context.home, catalog, store, transcript, context.config.archive.compress_from_bytes)

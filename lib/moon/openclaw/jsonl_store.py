@@ -28,17 +28,20 @@ class JsonlStore:
     def __init__(self, agent: str, folder: Path) -> None:
         self.agent = agent
         self.folder = folder
-        self._files: dict[str, str] = {}
+        self._named: dict[str, str] | None = None
 
     def sessions(self) -> list[SessionEntry]:
         """Every entry of sessions.json that names a session id. Raises `StoreForeign`."""
         found = []
+        self._named = {}
         for key, entry in self._read_sessions().items():
             session_id = entry.get("sessionId") if isinstance(entry, dict) else None
-            if not isinstance(session_id, str) or not session_id or entry.get("archivedAt"):
+            if not isinstance(session_id, str) or not session_id:
                 continue
             if isinstance(entry.get("sessionFile"), str):
-                self._files[session_id] = Path(entry["sessionFile"]).name
+                self._named[session_id] = Path(entry["sessionFile"]).name
+            if entry.get("archivedAt"):
+                continue
             found.append(read_entry(self.agent, storable(key), session_id, entry))
         return found
 
@@ -66,13 +69,14 @@ class JsonlStore:
             keys = {entry.session_id: entry.key for entry in self.sessions()}
         except StoreForeign:
             keys = {}
+        ids = {name: session_id for session_id, name in self._file_names().items()}
         live: list[Transcript] = []
         left: list[Transcript] = []
         for name in sorted(path.name for path in self.folder.glob("*.jsonl*") if path.is_file()):
             match = TRANSCRIPT.match(name)
             if match is None or match["id"].endswith(".trajectory"):
                 continue
-            session_id = match["id"]
+            session_id = ids.get(name, match["id"])
             found = Transcript(self.agent, keys.get(session_id, ""), session_id, name if match["left"] else "")
             (left if match["left"] else live).append(found)
         return live + left
@@ -81,11 +85,21 @@ class JsonlStore:
         session_id = transcript.session_id
         if "/" in session_id or "\0" in session_id or session_id in ("", ".", ".."):
             raise StoreForeign(f"session id {session_id!r} cannot name a transcript file", path=str(self.folder))
-        name = transcript.place or f"{session_id}.jsonl"
-        path = self.folder / name
-        if not path.exists() and session_id in self._files:
-            path = self.folder / self._files[session_id]
-        return path
+        return self.folder / (transcript.place or self._live_name(session_id))
+
+    def _live_name(self, session_id: str) -> str:
+        """The file of a session id: by its usual name, else by the one that the session's entry gives."""
+        usual = f"{session_id}.jsonl"
+        return usual if (self.folder / usual).exists() else self._file_names().get(session_id, usual)
+
+    def _file_names(self) -> dict[str, str]:
+        """Session id → file name, for those whose entry names a file."""
+        if self._named is None:
+            try:
+                self.sessions()
+            except MoonError:
+                self._named = {}
+        return self._named or {}
 
     def mark(self, transcript: Transcript) -> str:
         """The file's size and time of change."""

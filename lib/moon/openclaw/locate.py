@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from moon.config import Config
-from moon.errors import MoonError, SessionUnknown, StoreAbsent
+from moon.errors import MoonError, SessionUnknown, StoreAbsent, StoreForeign
+from moon.openclaw.events import storable
 from moon.openclaw.jsonl_store import JsonlStore
 from moon.openclaw.sqlite_store import SqliteStore
 from moon.openclaw.store import SessionEntry, Transcript, TranscriptStore
@@ -78,6 +79,16 @@ class Stores:
                 return store
         return None
 
+    def locate(self, transcript: Transcript) -> tuple[TranscriptStore, Transcript] | None:
+        """Where a session's transcript is: live, else in what a reset or a deletion left of it."""
+        store = self.store_of(transcript)
+        if store is not None:
+            return store, transcript
+        for holder, left in self.transcripts():
+            if (left.agent, left.session_id) == (transcript.agent, transcript.session_id):
+                return holder, replace(left, key=left.key or transcript.key)
+        return None
+
 
 def open_stores(config: Config) -> Stores:
     """Find the store of every agent. Raises `StoreAbsent` when there is no OpenClaw state at all."""
@@ -96,10 +107,15 @@ def open_stores(config: Config) -> Stores:
             f"cannot read {agents}: {error.strerror}", path=str(agents), hint="check its permissions"
         ) from error
     found: list[TranscriptStore] = []
+    problems: list[MoonError] = []
     for name in names:
+        if storable(name) != name:
+            what = f"{agents} holds a folder whose name is no text: {name!r}"
+            problems.append(StoreForeign(what, path=str(agents), hint="rename it; it is passed over"))
+            continue
         database = agents / name / "agent" / "openclaw-agent.sqlite"
         if database.exists():
             found.append(SqliteStore(name, database))
         if (agents / name / "sessions").is_dir():
             found.append(JsonlStore(name, agents / name / "sessions"))
-    return Stores(folder, found)
+    return Stores(folder, found, problems)

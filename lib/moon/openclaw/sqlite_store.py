@@ -35,6 +35,7 @@ class SqliteStore:
         self.path = path
         self._connection: sqlite3.Connection | None = None
         self._columns: dict[str, set[str]] = {}
+        self.version = 0  # of the schema, known once the store was read
 
     def _ensure_open(self) -> sqlite3.Connection:
         """The read-only connection, opened and checked on first use. Raises `StoreForeign`, `StoreTooNew`."""
@@ -81,6 +82,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise self._foreign(f"is not an OpenClaw session store: {error}") from error
         version = found[0] if found and isinstance(found[0], int) else 0
+        self.version = version
         if version > NEWEST_KNOWN:
             raise StoreTooNew(
                 f"{self.path} has schema version {version}; this Moon knows {NEWEST_KNOWN} and older",
@@ -104,20 +106,20 @@ class SqliteStore:
         archived = self._column("session_nodes", "archived_at")
         status = self._column("session_nodes", "status")
         found = []
-        for key, session_id, entry_json, running in self._rows(
-            f"SELECT session_key, current_session_id, entry_json, {status} = 'running' FROM session_nodes "
+        for key, session_id, entry_json, now in self._rows(
+            f"SELECT session_key, current_session_id, entry_json, {status} FROM session_nodes "
             f"WHERE {archived} IS NULL ORDER BY session_key"
         ):
-            found.append(self._entry(_text(key), _text(session_id), entry_json, bool(running)))
+            found.append(self._entry(_text(key), _text(session_id), entry_json, _text(now)))
         return found
 
-    def _entry(self, key: str, session_id: str, entry_json: object, running: bool) -> SessionEntry:
+    def _entry(self, key: str, session_id: str, entry_json: object, status: str) -> SessionEntry:
         try:
             entry = json.loads(entry_json) if isinstance(entry_json, (bytes, str)) else {}
         except (ValueError, RecursionError):
             entry = {}
         entry = entry if isinstance(entry, dict) else {}
-        return read_entry(self.agent, key, session_id, {**entry, "status": "running" if running else ""})
+        return read_entry(self.agent, key, session_id, {**entry, "status": status or entry.get("status")})
 
     def transcripts(self) -> list[Transcript]:
         """Every transcript in the database: live, of earlier windows, and what resets and deletions left."""
