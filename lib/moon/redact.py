@@ -56,7 +56,7 @@ def redact(text: str, extra_patterns: Iterable[UserPattern] = ()) -> Redacted:
 
     Each secret becomes `[redacted:<kind>]`, for instance `[redacted:github-token]`.
     """
-    return Redactor(extra_patterns).redact(text)
+    return (Redactor(extra_patterns) if extra_patterns else _BUILT_IN).redact(text)
 
 
 class Redactor:
@@ -98,6 +98,9 @@ class Redactor:
             self._load_engine = None
             return []
         return [span for kind, secret in self._engine.find(text) for span in _literal_spans(text, kind, secret)]
+
+
+_BUILT_IN = Redactor()
 
 
 def kept_rule_set() -> SecretEngine | None:
@@ -156,7 +159,6 @@ _MARKER = re.compile(r"\[redacted:[a-z0-9-]+\]")
 _SHORTEST_TOKEN = 16
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
 _TOKEN_RULES = [rule for rule in RULES if rule.hint is None]
-_ANY_TOKEN = re.compile("|".join(rule.glimpse for rule in _TOKEN_RULES))
 _ALL_HINTS = list(dict.fromkeys(rule.hint for rule in RULES if rule.hint is not None))
 _HINTS = [hint for hint in _ALL_HINTS if hint.isascii()]
 _RULES_BY_HINT = {hint: [rule for rule in RULES if rule.hint == hint] for hint in _ALL_HINTS}
@@ -165,9 +167,10 @@ _RULES_BY_HINT = {hint: [rule for rule in RULES if rule.hint == hint] for hint i
 def _rule_spans(text: str) -> list[_Span]:
     """Everything the rules find. Each is looked for only where a few substring searches leave it possible."""
     spans: list[_Span] = []
-    long_words = " ".join([word for word in text.split() if len(word) >= _SHORTEST_TOKEN])
-    for rule in _token_rules(long_words):
-        spans += _accepted(rule, text, _matches(rule, text, text))
+    words = text.split()
+    if max(map(len, words), default=0) >= _SHORTEST_TOKEN:
+        for rule in _token_rules(" ".join([word for word in set(words) if len(word) >= _SHORTEST_TOKEN])):
+            spans += _accepted(rule, text, _matches(rule, text, text))
     # The replaced letter is the one whose lower case is longer: positions must agree with `text`.
     folded = text.replace("\u0130", "I").lower()
     for hint in _HINTS if text.isascii() else _ALL_HINTS:
@@ -178,9 +181,14 @@ def _rule_spans(text: str) -> list[_Span]:
 
 
 def _token_rules(long_words: str) -> list[Rule]:
-    if not _ANY_TOKEN.search(long_words):
-        return []
-    return [rule for rule in _TOKEN_RULES if any(anchor in long_words for anchor in rule.anchors)]
+    """The rules for tokens of which something stands in these words."""
+    return [rule for rule in _TOKEN_RULES if _glimpsed(rule, long_words)]
+
+
+def _glimpsed(rule: Rule, long_words: str) -> bool:
+    if rule.scan:
+        return rule.pattern.search(long_words) is not None
+    return any(anchor in long_words for anchor in rule.anchors)
 
 
 def _matches(rule: Rule, text: str, haystack: str) -> Iterator[re.Match[str]]:

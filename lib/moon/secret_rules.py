@@ -31,11 +31,6 @@ class Rule:
     scan: bool = False
 
     @property
-    def glimpse(self) -> str:
-        """A regular expression that finds something in every text this rule can match."""
-        return self.pattern.pattern if self.scan else "|".join(map(re.escape, self.anchors))
-
-    @property
     def spreads(self) -> bool:
         """Whether a value found by this rule is a secret also where it stands without the words that gave it away."""
         return self.hint is not None and not self.scan
@@ -194,7 +189,7 @@ RULES: tuple[Rule, ...] = (
         "discord.com/api/webhooks/ discordapp.com/api/webhooks/",
         r"discord(?:app)?\.com/api/webhooks/(?P<secret>\d+/[\w-]{40,})",
     ),
-    _shape("discord-token", "M N O", _DISCORD + _STOP, _with_digit),
+    _shape("discord-token", ".", _DISCORD + _STOP, _with_digit),
     _token("sendgrid-key", "SG.", r"SG\.[\w-]{16,32}\.[\w-]{32,64}"),
     _token("twilio-key", "SK", r"SK[0-9a-f]{32}" + _STOP),
     _token("huggingface-token", "hf_ api_org_", r"(?:hf|api_org)_[A-Za-z0-9]{30,}"),
@@ -265,7 +260,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:password|passphrase)>(?P<secret>[^<\s]{4,})</",
         _written_password,
     ),
-    _context("password", "login ", "login ", r"login\s+\S+\s+password\s+" + _BARE, _written_password),
+    _context("password", "login ", "login ", r"login\s+\S+\s+password[ \t]+" + _BARE, _written_password),
     *(_context("secret", hint, names, _NAMED + _ASSIGN + _VALUE, _assigned) for hint, names in _NAMES.items()),
     _context(
         "secret",

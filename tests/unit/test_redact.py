@@ -35,6 +35,7 @@ KEPT = [
     "chatcmpl-8f7d6a5b4c3d2e1f0a9b8c7d6e5f4a3b",
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAf",
     "the key is to write tests first",
+    "# login / password\nlogin_i = 0 if netrc else 1",
     "Schlüssel: wichtig; token bucket: 10/s",
 ]
 

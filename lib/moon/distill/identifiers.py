@@ -18,9 +18,9 @@ _EXTENSIONS = (
 )
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("url", r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`)\]}|]+"),
-    ("email", r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
     ("uuid", r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
     ("package", r"(?<![\w/])@?[a-z][\w./-]*@\^?~?\d+(?:\.\d+)*[\w.-]*|\b[a-zA-Z][\w.-]*==\d+(?:\.\d+)+[\w.]*"),
+    ("email", r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
     ("digest", r"\bsha(?:1|256|512)[:-][0-9A-Za-z+/=]{8,}"),
     ("path", r"(?<![\w:/.])(?:~|\.{1,2})?/[\w.@+%-]+(?:/[\w.@+%:-]+)+/?|(?<![\w/])~/[\w.-]+|\b[A-Z]:\\[\w\\.-]+"),
     (
@@ -146,8 +146,12 @@ def is_command(text: str) -> bool:
     return bool(_COMMAND.fullmatch(text)) and (" " in text or text.startswith("./"))
 
 
-def commands_in(text: str) -> Iterator[str]:
-    """Command lines that a text quotes: after a prompt sign, in a shell fence, between backticks."""
+def commands_in(text: str) -> list[str]:
+    """Command lines that a text quotes: in a shell fence, after a prompt sign, between backticks; each once."""
+    return list(dict.fromkeys(_quoted_commands(text)))
+
+
+def _quoted_commands(text: str) -> Iterator[str]:
     for block in _FENCED.findall(text):
         for line in block.splitlines():
             line = re.sub(r"^\s*\$\s+", "", line).strip()

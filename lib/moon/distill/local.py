@@ -257,7 +257,7 @@ def without_lead_in(text: str) -> str:
 
 def _common_factor(unit: Unit, words: frozenset[str], session: _Session) -> float:
     factor = 1.0 + 0.35 * _centrality(words, session) + min(0.4, 0.13 * _identifier_value(unit.text))
-    if cue("hedge").search(unit.text):
+    if cue("hedge").search(unit.text) and not _was_answered_yes(unit, session):
         factor *= 0.5
     if cue("chatter").search(unit.text):
         factor *= 0.45
@@ -323,11 +323,11 @@ def _without_doubles(judged: dict[str, list[_Judged]]) -> dict[str, list[_Judged
 
 
 def _closes(milestone: _Judged, task: _Judged) -> bool:
-    return (
-        milestone.unit.turn > task.unit.turn
-        and len(task.words) >= 3
-        and len(milestone.words & task.words) / len(task.words) >= 0.6
-    )
+    """Whether a later result speaks of what a task was about, apart from the words that made it a task."""
+    if milestone.unit.turn <= task.unit.turn:
+        return False
+    about = terms(cue("when").sub(" ", cue("task").sub(" ", task.unit.text)))
+    return len(about) >= 2 and len(milestone.words & about) / len(about) >= 0.6
 
 
 def _fill(

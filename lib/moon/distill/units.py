@@ -161,7 +161,7 @@ def terms(text: str) -> frozenset[str]:
 
 def stem(word: str) -> str:
     """A word without its commonest endings: good enough to see that two sentences share it."""
-    for ending in ("ing", "ed", "es", "s", "en", "er"):
+    for ending in ("ing", "ed", "es", "en", "er", "e", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)]
     return word
