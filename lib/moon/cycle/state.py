@@ -24,6 +24,9 @@ PRUNE_TRIGGERED = "PruneTriggered"
 DISTILL_TRIGGERED = "DistillTriggered"
 COOLDOWN = "Cooldown"
 TIMES = ("since", "retry_at")
+# A cycle at work leaves no heartbeat; after this many intervals, and this long, the timer has stopped.
+LATE_INTERVALS = 5
+LATE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ def peek(home: Home) -> State:
         return _decode(home, read_bounded(home.state_file))
     except (FileNotFoundError, MoonError):
         return State()
+
+
+def is_late(age_seconds: int | None, interval_seconds: int) -> bool:
+    """Is a heartbeat of that age a sign that nothing looks any more?"""
+    return age_seconds is not None and age_seconds > max(LATE_INTERVALS * interval_seconds, LATE_SECONDS)
 
 
 def _decode(home: Home, data: bytes) -> State:

@@ -20,7 +20,7 @@ from moon.cycle import state as states
 from moon.errors import MoonError
 from moon.files import read_bounded, unusable
 from moon.paths import Home
-from moon.status.plan import is_late, known_sessions, last_actions, open_cycle, session_entry
+from moon.status.plan import known_sessions, last_actions, open_cycle, session_entry
 from moon.textindex import IndexMissing, open_reader
 from moon.vault.ledger import Ledger, Line
 
@@ -90,7 +90,7 @@ def _heartbeat(heartbeat: int, interval: int, now: int) -> Document:
         "at": format_ms(heartbeat) if heartbeat else None,
         "age_seconds": age,
         "interval_seconds": interval,
-        "late": is_late(age, interval),
+        "late": states.is_late(age, interval),
     }
 
 

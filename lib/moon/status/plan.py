@@ -11,16 +11,8 @@ from moon.clock import format_ms
 from moon.cycle.document import next_station
 from moon.cycle.state import SessionState
 
-# A timer may be late, and a cycle at work leaves no heartbeat; after this many intervals something is wrong.
-LATE_INTERVALS = 5
-LATE_SECONDS = 300
 SHOWN = ("time", "action", "outcome", "reason", "cycle_id")
 Actions = dict[tuple[str, str], dict[str, str]]
-
-
-def is_late(age_seconds: int | None, interval: int) -> bool:
-    """Has the timer stopped looking?"""
-    return age_seconds is not None and age_seconds > max(LATE_INTERVALS * interval, LATE_SECONDS)
 
 
 def last_actions(lines: Iterable[bytes]) -> Actions:
