@@ -56,8 +56,11 @@ def run(
             env=dict(env) if env is not None else None,
             start_new_session=True,
         )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+    except OSError as error:
         raise ProgramAbsent(f"cannot start {argv[0]}: {error.strerror}", path=str(argv[0])) from error
+    except ValueError as error:
+        # No argument can hold a NUL, nor half of a surrogate pair.
+        raise ProgramAbsent(f"cannot start {argv[0]} with these arguments: {error}", path=str(argv[0])) from error
     try:
         return _read(child, timeout, max_output, input_bytes or b"")
     finally:
