@@ -25,7 +25,7 @@ REPO = Path(__file__).resolve().parents[2]
 RECORDED = REPO / "tests" / "recorded"
 QUESTIONS = (
     "How often do we calibrate the barometers, and what else calls for it?",
-    "What is the serial number of the modem at relay north?",
+    "From which network may port 5022 be reached?",
 )
 MEANING = {
     "archive": "copied every event, byte for byte, into the archive, and read it back",
