@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from moon.clock import now_ms
 from moon.config import Config
@@ -84,7 +83,7 @@ class Recall:
 
     def _with_context(self, hit: Hit, count: int) -> Hit:
         before = self.index.around(hit.row.id, count, after=False)
-        return replace(hit, before=tuple(before), after=tuple(self.index.around(hit.row.id, count, after=True)))
+        return hit._replace(before=tuple(before), after=tuple(self.index.around(hit.row.id, count, after=True)))
 
 
 def _open(home: Home) -> tuple[TextIndex, tuple[str, ...]]:

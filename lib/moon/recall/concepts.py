@@ -204,6 +204,170 @@ port address url endpoint
 api endpoint
 decide decided decision agreed agree
 memory ram
+event ceremony gathering festival parade conference workshop meeting
+conference convention seminar workshop symposium
+class lesson course workshop training
+teach teacher coach mentor tutor instructor
+mentor mentoring mentorship guide
+student pupil classmate
+exam test quiz
+degree diploma major graduate graduation
+graduate graduation graduated
+skill talent ability
+achievement accomplishment milestone success
+success succeed successful
+fail failure failed
+effort attempt
+improve improvement progress better
+increase grow rise
+reduce decrease less lower
+important crucial essential vital
+difficult hard tough challenging
+easy simple
+strange weird odd unusual
+funny humor joke hilarious laugh
+interesting fascinating
+boring dull
+expensive pricey costly
+cheap affordable
+rich wealthy
+poor broke
+save rescue rescued
+protect protection safe safety
+danger dangerous risk risky
+fight argue argument conflict disagreement
+apologize sorry apology
+forgive forgiveness
+trust honest honesty
+secret hidden
+promise commitment
+surprise surprised shocked unexpected
+bond bonding connection connect closer
+support encouragement encourage cheer
+grateful thankful appreciate gratitude thanks
+confident confidence courage brave
+lonely alone isolated
+worry worried concern concerned
+grief grieve mourn loss
+memory memorial remembrance
+hope wish
+influence impact affect effect
+cause reason
+result outcome
+method technique strategy approach way
+tool equipment gear
+material fabric wood clay
+decorate decoration decor
+celebrate festive
+anniversary birthday
+holiday christmas thanksgiving easter halloween
+neighbor neighbour
+guest visitor
+crowd audience
+leader president mayor chief
+law legal lawyer attorney court
+police officer
+crime theft stolen
+fire firefighter burning
+nurse hospital medical
+medicine medication drug pill prescription treatment
+therapy therapist counseling counselor psychologist
+surgery operation
+symptom fever cough headache
+weight obese overweight slim
+eat ate meal food diet
+vegetarian vegan
+snack treat candy
+breakfast lunch dinner supper
+grill barbecue bbq
+spice spicy flavor
+party dinner
+bar pub brewery
+ticket pass
+flight plane airport airplane fly
+train railway station
+boat ship sail kayak canoe
+drive road roadtrip
+hotel hostel airbnb lodge resort
+tourist tourism sightseeing
+landmark monument statue tower castle museum
+view scenery landscape sunset sunrise
+lake river pond stream
+forest woods trees
+island coast
+sky star stars night
+photo photography camera photographer
+draw sketch illustration
+sculpture statue
+exhibit gallery museum
+theater theatre play drama musical
+act acting actor actress
+direct director
+script screenplay scriptwriting
+publish published publisher
+poem poetry poet
+blog article post journal diary
+newspaper news
+letter mail email message
+social instagram facebook twitter online
+website web site page
+app application software program
+game gaming gamer videogame
+tournament esports match
+character role
+level stage
+trade exchange swap
+invest investment stock
+loan debt mortgage
+sponsor sponsorship endorsement brand
+advertise advertisement ad marketing promote promotion
+customer shopper buyer
+open opening launch
+rent lease
+renovate renovation remodel
+clean cleaning tidy
+wash laundry
+furniture couch sofa
+kitchen oven stove
+bed bedroom
+yard backyard garden
+pet animal
+train training
+vet veterinarian
+breed species
+feed food
+walk stroll
+run jog sprint
+climb climbing bouldering
+ski skiing snowboard snowboarding
+surf surfing wave
+fish fishing
+hunt hunting
+shoot shooting
+basketball nba
+football nfl
+coach coaching
+player athlete
+score points goal
+season year
+weekly week
+daily day everyday
+monthly month
+childhood kid young child grew
+youth young teen teenager
+elderly senior old
+woman female girl lady
+man male guy boy
+gay lesbian lgbtq queer transgender
+identity gender
+race ethnicity culture
+language speak
+god faith pray prayer
+homeless shelter
+refugee immigrant
+environment climate nature sustainability
+recycle recycling
+energy power
 """
 
 # Each line: a class and members of it; a question for the class finds the members, not the other way round.
@@ -253,6 +417,81 @@ exercise: yoga running weights swimming boxing cycling
 health: weight doctor diet exercise blood
 certificate: certification degree diploma
 transport: bus train bike car plane
+pastime: painting hiking reading gaming gardening fishing cooking knitting photography
+item: book necklace camera toy shirt phone picture guitar
+gadget: phone laptop tablet camera console headphones
+device: phone laptop tablet camera console
+technology: phone laptop computer app robot
+language: english spanish french german italian chinese japanese russian python java rust javascript typescript
+programming: python java rust javascript typescript code
+continent: europe asia africa america australia
+european: paris london rome berlin madrid barcelona
+asian: japan china india thailand korea vietnam
+nationality: american english french german spanish italian canadian mexican chinese japanese indian swedish irish
+landmark: tower bridge castle museum cathedral temple statue
+nature: mountain forest lake river ocean beach waterfall park
+water: swimming kayaking surfing sailing diving
+winter: skiing snowboarding snow skating
+holiday: christmas thanksgiving easter halloween hanukkah diwali
+relationship: boyfriend girlfriend husband wife partner friend single married divorced
+trait: kind thoughtful honest caring brave driven creative patient loyal generous
+personality: kind thoughtful honest caring brave driven creative patient loyal generous
+symptom: pain fever cough headache fatigue nausea
+illness: cancer flu cold asthma diabetes
+condition: asthma diabetes allergy anxiety depression
+problem: broken damaged flat leak crash
+damage: broken cracked dented flooded
+toy: doll puzzle lego ball bear
+instrument: ukulele harp banjo trombone bass
+game: chess monopoly catan uno cards poker
+video: youtube tiktok stream clip
+movie: comedy drama thriller horror romance fantasy animation
+shape: circle square triangle heart
+material: wood clay metal glass plastic fabric leather
+meal: breakfast lunch dinner brunch
+dish: pasta pizza curry stew soup salad roast casserole lasagna taco
+ingredient: flour sugar butter egg milk garlic onion
+cuisine: italian mexican chinese japanese thai indian french
+flavor: vanilla chocolate strawberry coconut caramel mint
+pet: goldfish ferret gecko tortoise guinea pig
+wildlife: deer fox bear eagle owl wolf
+insect: bee butterfly ant spider
+farm: cow pig sheep goat chicken
+degree: bachelor master phd mba
+school: kindergarten elementary middle high
+field: psychology medicine engineering law business education biology physics art
+profession: engineer teacher nurse doctor lawyer chef artist designer writer developer
+business: shop store studio cafe restaurant bakery salon startup
+service: volunteering charity fundraiser military
+charity: fundraiser donation shelter volunteer foodbank
+cause: veterans education homeless environment animals hunger
+sport: volleyball rugby cricket golf boxing wrestling gymnastics skiing skating climbing
+exercise: pushups squats treadmill stretching crossfit zumba
+position: guard forward center goalkeeper quarterback pitcher
+award: trophy medal certificate
+vehicle: motorcycle scooter suv tractor
+clothing: jeans sweater boots sneakers scarf gloves
+accessory: necklace bracelet ring earrings watch hat scarf
+jewelry: necklace bracelet ring earrings pendant
+furniture: bookshelf lamp cabinet mirror
+room: kitchen bedroom bathroom garage basement attic
+appliance: fridge oven washer dryer microwave
+weather: rain snow storm sunny wind heat fog
+disaster: wildfire tsunami drought landslide outage
+feeling: happy sad excited proud scared nervous angry grateful relieved lonely calm
+family: niece nephew granddaughter grandson stepmother stepfather twin
+parent: mom dad mother father
+child: son daughter baby toddler
+crime: theft robbery fraud burglary
+transport: subway taxi ferry tram
+document: report contract letter invoice certificate
+service: api daemon server worker queue
+server: nginx apache host vm
+editor: vim emacs vscode
+cloud: aws gcp azure
+tool: docker git make npm pip terraform ansible
+file: readme makefile dockerfile config log
+number: one two three four five six seven eight nine ten
 """
 
 

@@ -6,8 +6,8 @@ A question's spans only raise what lies near them; `--since` and `--until` limit
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
+from typing import NamedTuple
 
 from moon.clock import zone
 
@@ -30,8 +30,7 @@ _NEAR_DAY = re.compile(r"\b(yesterday|today|tonight|this morning)\b")
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A time that a question names, in milliseconds: what it says (`begin` to `end`), what may be meant, for people
     misremember days (`since` to `until`), and the wider time in which it is still talked about.
     """
@@ -171,6 +170,6 @@ def _ago(calendar: Calendar, count: int, unit: str) -> Span:
         day = calendar.today - timedelta(count * length)
         slack = timedelta({"day": 0, "week": 3, "month": 12, "year": 120}[unit])
         near = calendar.days(day - slack, day + slack)
-        return replace(near, begin=calendar.start(day), end=calendar.start(day + timedelta(1)))
+        return near._replace(begin=calendar.start(day), end=calendar.start(day + timedelta(1)))
     except OverflowError:
         return calendar.days(date(1970, 1, 2), date(1970, 1, 2))

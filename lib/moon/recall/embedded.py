@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from moon.recall import typos
 from moon.recall.dates import Calendar, spans
@@ -19,8 +19,7 @@ MAX_YEARS = 10
 Lift = Callable[[TextIndex], Mapping[int, float]]
 
 
-@dataclass(frozen=True)
-class Searched:
+class Searched(NamedTuple):
     """What the engine found, and the question as it was finally asked."""
 
     hits: tuple[Hit, ...]
@@ -37,7 +36,7 @@ def search(
     notes = list(query.notes)
     found = _look(index, query, filters, calendar)
     if not found.hits and not any(found.dated) and query.required:
-        query = replace(query, required=(), terms=_spelled_out(query))
+        query = query._replace(required=(), terms=_spelled_out(query))
         notes.append("no message holds the exact phrase; its words were searched for")
         found = _look(index, query, filters, calendar)
     if not found.hits and not any(found.dated):
@@ -49,8 +48,7 @@ def search(
 
 def merged(filters: Filters, query: Query) -> Filters:
     """The limits of the command line, and those written into the question where the command line has none."""
-    return replace(
-        filters,
+    return filters._replace(
         agent=filters.agent if filters.agent is not None else query.agent,
         session=filters.session if filters.session is not None else query.session,
         roles=filters.roles or query.roles,

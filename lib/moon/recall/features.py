@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from moon.recall.gather import Gathered
 from moon.textindex import StoredRow
-from moon.textindex.database import EPISODE_SHIFT
+from moon.textindex.database import EPISODE_ROWS, EPISODE_SHIFT
 from moon.textindex.words import WORD, fold, indexable, stem
 
 RELATED = 0.5
@@ -154,17 +154,31 @@ class Episodes:
 
     def __init__(self, found: Gathered, scales: Scales) -> None:
         self.scales = scales
-        self.rows: dict[int, list[int]] = {}
-        for row in found.hits:
-            self.rows.setdefault(row >> EPISODE_SHIFT, []).append(row)
         self.hits = found.hits
+        self._rows: dict[int, list[int]] = {}
         self._known: dict[int, tuple[float, float]] = {}
+
+    def rows(self, episode: int) -> list[int]:
+        """The rows of an episode in which something was found."""
+        known = self._rows.get(episode)
+        if known is None:
+            first = episode << EPISODE_SHIFT
+            hits = self.hits
+            known = self._rows[episode] = [row for row in range(first, first + EPISODE_ROWS) if row in hits]
+        return known
+
+    def bits(self, episode: int) -> int:
+        """All that was found in an episode."""
+        bits = 0
+        for row in self.rows(episode):
+            bits |= self.hits[row]
+        return bits
 
     def of(self, episode: int) -> tuple[float, float]:
         """(best share of one row with its neighbours, weight of all words with how often they come) of an episode."""
         known = self._known.get(episode)
         if known is None:
-            known = self._known[episode] = self._read(self.rows.get(episode, ()))
+            known = self._known[episode] = self._read(self.rows(episode))
         return known
 
     def _read(self, rows: Sequence[int]) -> tuple[float, float]:

@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from moon.recall.dates import Span
 from moon.recall.plan import Query, Term
 from moon.textindex import Filters, TextIndex
 
 # How many occurrences one question may look at. SQLite hands over about three a microsecond.
-POSTINGS = 30_000
-DATED_ROWS = 4_000
+POSTINGS = 10_000
+DATED_ROWS = 2_000
 
 
-@dataclass
 class Gathered:
     """What the question finds. `hits`: row number → bits; bit `i` is term `i`, bit `i + len(terms)` a related word.
 
     `dated` holds, for each time that the question names, the rows from that time (none where they are too many).
     """
 
-    terms: tuple[Term, ...]
-    spans: tuple[Span, ...]
-    rows: int
-    hits: dict[int, int] = field(default_factory=dict)
-    rarity: list[float] = field(default_factory=list)
-    related_rarity: list[float] = field(default_factory=list)
-    dated: list[set[int]] = field(default_factory=list)
-    span_rarity: list[float] = field(default_factory=list)
+    def __init__(self, terms: tuple[Term, ...], spans: tuple[Span, ...], rows: int) -> None:
+        self.terms = terms
+        self.spans = spans
+        self.rows = rows
+        self.hits: dict[int, int] = {}
+        self.rarity: list[float] = []
+        self.related_rarity: list[float] = []
+        self.dated: list[set[int]] = []
+        self.span_rarity: list[float] = []
 
     def mark(self, ids: Iterable[int], bit: int) -> None:
         """Note that these rows have what the bit stands for."""
@@ -88,15 +87,15 @@ class Gatherer:
     def _look_up(self, match: str, expected: float, bit: int, *, rare: bool = True) -> float:
         """Mark the rows that a term matches, within what is left to spend; returns the term's rarity."""
         whole = expected <= self.left or (rare and not self.rare)
-        if not whole and not self.rare:
+        if self.left <= 0 or (not whole and not self.rare):
             return rarity(self.found.rows, expected)
         expression = f"({match})" if whole else f"({match}) AND ({' OR '.join(self.rare)})"
-        limit = max(self.left, POSTINGS // 4)
+        limit = self.left
         ids = self.index.matches(self._limited(expression), self.filters, limit)
         self.found.mark(ids, bit)
+        self.left -= len(ids)
         if not whole:
             return rarity(self.found.rows, max(expected, len(ids)))
-        self.left -= len(ids)
         if rare and ids:
             self.rare.append(f"({match})")
         return rarity(self.found.rows, len(ids) if len(ids) < limit else max(expected, limit))

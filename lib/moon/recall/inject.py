@@ -13,6 +13,7 @@ from moon.files import append_line
 from moon.openclaw.client import OpenClaw, agent_of
 from moon.openclaw.locate import open_stores
 from moon.paths import Home
+from moon.redact import Redactor
 
 Document = dict[str, Any]
 HEADING = (
@@ -28,7 +29,8 @@ class InjectionRefused(MoonError):
 
 def inject(config: Config, home: Home, session_key: str, document: Document) -> Document:
     """Send the pack of an answer as a turn of the session. Raises `InjectionRefused`, `OpenClawFailed`."""
-    pack = document["pack"]
+    # Redacted when it was indexed, and again with today's rules before it goes to a model.
+    pack = Redactor.from_config(config.redact).redact(document["pack"] or "").text
     if not pack:
         raise UsageWrong("nothing was found that could be brought in", hint="see the `notes` of the answer")
     key = "moon-recall-" + hashlib.sha256(f"{session_key}\n{pack}".encode("utf-8", "surrogatepass")).hexdigest()[:24]

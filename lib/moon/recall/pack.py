@@ -2,7 +2,8 @@
 
 Promise (tests/unit/test_recall_pack.py): whatever the messages say, the block has one begin and one end mark, every
 quoted line starts with `| `, so that none can be taken for the end mark or for text outside, marks that chat templates
-use are broken up, secrets are redacted, control characters are gone, and the block stays within the tokens asked for.
+use are broken up, control characters are gone, and the block stays within the tokens asked for. Secrets were redacted
+when the messages were indexed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from moon.clock import format_ms
 from moon.recall.snippet import clean
 from moon.recall.types import Hit
-from moon.redact import redact
 
 BEGIN = "<<<MOON_RECALL"
 END = "MOON_RECALL>>>"
@@ -36,11 +36,10 @@ def tokens(text: str) -> int:
 
 
 def harmless(text: str) -> str:
-    """Text without secrets and control characters, in which no mark of a chat template or a fence is left whole."""
-    shown = redact(
-        clean(text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
-    ).text
-    return _TEMPLATE_MARKS.sub(lambda found: "\u00b7".join(found.group()), shown)
+    """Text without control characters, in which no mark of a chat template or a fence is left whole."""
+    for line_end in ("\r\n", "\r", "\u2028", "\u2029"):
+        text = text.replace(line_end, "\n")
+    return _TEMPLATE_MARKS.sub(lambda found: "\u00b7".join(found.group()), clean(text))
 
 
 def pack(hits: Sequence[tuple[int, Hit]], limit: int) -> str | None:

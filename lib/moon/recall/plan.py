@@ -7,7 +7,7 @@ phrase is quoted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from moon.recall.concepts import related
 from moon.recall.language import FILLER_WEIGHT, FILLERS, STOP_WORDS, forms_of
@@ -28,8 +28,7 @@ _IDENTIFIER = re.compile(r"[\w~]*(?:[./:@#_\\+-]+\w+)+/?|/\w+")
 _HASH_START = re.compile(rf"(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{{{MIN_PREFIX},64}}")
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """One thing to look for. `match` and `related` are FTS5 expressions, `stems` what a word of the text must stem to.
 
     `weight` says how much of the question it is, before its rarity counts. A phrase has several `sequence` stems.
@@ -45,8 +44,7 @@ class Term:
     is_name: bool = False
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """A question, understood."""
 
     text: str
@@ -58,7 +56,7 @@ class Query:
     agent: str | None = None
     session: str | None = None
     folded: str = ""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def quoted(text: str) -> str:

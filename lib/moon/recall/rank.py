@@ -6,7 +6,7 @@ import heapq
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from moon.recall.features import TEXT_FEATURES, WORD_FEATURES, Reader
 from moon.recall.gather import Gathered
@@ -15,24 +15,23 @@ from moon.textindex.database import EPISODE_SHIFT
 from moon.textindex.words import words
 
 SESSIONS = 5
-SESSION_ROWS = 8
 SESSION_SHARE = 0.5
-MORE_ROWS = 0.3
 REPEATED = 0.3
 ALIKE_WORDS = 8
 ALIKE_SHARE = 0.9
-LOOKED_AT = 300
+# How many rows get through each look: by their own words, with their surroundings, and by reading them.
+ROUGHLY = 1000
+LOOKED_AT = 200
 NEIGHBOURS_OF = 60
-READ = 150
+READ = 100
 
 # Fitted on conversations, see docs/recall.md; the order is that of the feature names.
-WEIGHTS = (0.26, 0.19, 0.14, 0.29, 3.1, 1.75, 0.3, 0.28, 2.9, -0.62, 0.16, 0.32, -0.17, 1.49, 1.29)
+WEIGHTS = (0.26, 0.18, 0.14, 0.29, 3.2, 1.6, 0.3, 0.28, 2.8, -0.6, 0.16, 0.3, -0.17, 1.43, 1.27)
 WORD_WEIGHTS = WEIGHTS[: len(WORD_FEATURES)]
 DATE_WEIGHT = WEIGHTS[len(WORD_FEATURES) + TEXT_FEATURES.index("date")]
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """A candidate with its features and score."""
 
     row: StoredRow
@@ -66,12 +65,16 @@ def candidates(found: Gathered, reader: Reader) -> dict[int, list[float]]:
     look at all, then by a closer one, which also lets in the neighbours of the best.
     """
     weigh = reader.scales.weigh
-    hits = found.hits
-    rough = {bits: weigh(bits)[0] + 0.5 * weigh(bits)[1] for bits in set(hits.values())}
-    episodes = {episode: 0.3 * weigh(_union(hits, rows))[0] for episode, rows in reader.episodes.rows.items()}
-    promise = {row: rough[bits] + episodes[row >> EPISODE_SHIFT] for row, bits in hits.items()}
-    for rows, rare in zip(found.dated, found.span_rarity, strict=True):
-        for row in rows:
+    episode_bits = reader.episodes.bits
+    promise: dict[int, float] = {}
+    for bits, rows in _by_promise(found, reader):
+        exact, related, _ = weigh(bits)
+        for row in rows[: max(1, ROUGHLY - len(promise))]:
+            promise[row] = exact + 0.5 * related + 0.3 * weigh(episode_bits(row >> EPISODE_SHIFT))[0]
+        if len(promise) >= ROUGHLY:
+            break
+    for dated, rare in zip(found.dated, found.span_rarity, strict=True):
+        for row in dated:
             promise[row] = promise.get(row, 0.0) + rare
     best = heapq.nlargest(LOOKED_AT, promise, key=promise.__getitem__)
     chosen = dict.fromkeys(best)
@@ -82,11 +85,13 @@ def candidates(found: Gathered, reader: Reader) -> dict[int, list[float]]:
     return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}
 
 
-def _union(hits: dict[int, int], rows: Sequence[int]) -> int:
-    bits = 0
-    for row in rows:
-        bits |= hits[row]
-    return bits
+def _by_promise(found: Gathered, reader: Reader) -> list[tuple[int, list[int]]]:
+    """Rows by what was found in them, the best first."""
+    groups: dict[int, list[int]] = {}
+    for row, bits in found.hits.items():
+        groups.setdefault(bits, []).append(row)
+    weigh = reader.scales.weigh
+    return sorted(groups.items(), key=lambda group: -(weigh(group[0])[0] + 0.5 * weigh(group[0])[1]))
 
 
 def _dated(found: Gathered, row: int) -> float:
@@ -114,12 +119,14 @@ def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
 
 
 def session_scores(scored: Sequence[Scored]) -> dict[int, float]:
-    """How good each session is: its best row, lifted by more good rows."""
+    """How good each session is. Row scores are fitted as logarithms of odds, so the sum of their exponentials says how
+    likely it is that the answer stands somewhere in the session.
+    """
     by_session: dict[int, list[float]] = {}
     for each in scored:
         by_session.setdefault(each.session, []).append(each.score)
     return {
-        session: values[0] + MORE_ROWS * math.log(sum(math.exp(value - values[0]) for value in values[:SESSION_ROWS]))
+        session: values[0] + math.log(sum(math.exp(value - values[0]) for value in values))
         for session, values in by_session.items()
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from moon.textindex import Filters, Place, StoredRow
 
@@ -11,20 +11,18 @@ MAX_LIMIT = 200
 DEFAULT_PACK_TOKENS = 2000
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One question with what it is limited to and what the answer shall carry."""
 
     text: str
     limit: int = DEFAULT_LIMIT
-    filters: Filters = field(default_factory=Filters)
+    filters: Filters = Filters()
     context: int = 0
     pack_tokens: int = DEFAULT_PACK_TOKENS
     pick: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """One found row and where it comes from. `alike` counts rows that were folded into it."""
 
     row: StoredRow
@@ -36,8 +34,7 @@ class Hit:
     after: tuple[StoredRow, ...] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What was found, best first, by which engines, what went wrong on the way, and words for people."""
 
     hits: tuple[Hit, ...]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from moon.recall.plan import Query, Term, quoted
 from moon.textindex import TextIndex
 from moon.textindex.words import stem
@@ -23,12 +21,12 @@ def corrected(index: TextIndex, query: Query) -> tuple[Query, list[str]]:
             notes.append(f"nothing for {term.text!r}; searched for words like it: {', '.join(near)}")
             term = _widened(term, near)
         terms.append(term)
-    return replace(query, terms=tuple(terms)), notes
+    return query._replace(terms=tuple(terms)), notes
 
 
 def _widened(term: Term, near: list[str]) -> Term:
     match = " OR ".join([term.match, *(quoted(each) + "*" for each in near)])
-    return replace(term, match=match, stems=term.stems | frozenset(near))
+    return term._replace(match=match, stems=term.stems | frozenset(near))
 
 
 def _near(index: TextIndex, word: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from moon.errors import IndexUnusable
 
@@ -31,8 +31,7 @@ class IndexBusy(IndexUnusable):
     code = "index_busy"
 
 
-@dataclass(frozen=True)
-class SegmentSource:
+class SegmentSource(NamedTuple):
     """One archive segment. `sha256` is the ledger's, `archive_path` is relative to MOON_HOME."""
 
     sha256: str
@@ -42,8 +41,7 @@ class SegmentSource:
     archive_path: str
 
 
-@dataclass(frozen=True)
-class MessageRow:
+class MessageRow(NamedTuple):
     """One searchable piece of one event, already redacted. Several pieces of an event share its `event_id`."""
 
     event_id: str
@@ -54,8 +52,7 @@ class MessageRow:
     tool: str | None = None
 
 
-@dataclass(frozen=True)
-class Filters:
+class Filters(NamedTuple):
     """What a search is limited to; None or empty means everything. Times are milliseconds, `until` is exclusive."""
 
     agent: str | None = None
@@ -71,8 +68,7 @@ class Filters:
         return not (self.session or self.roles or self.tools or self.since is not None or self.until is not None)
 
 
-@dataclass(frozen=True)
-class StoredRow:
+class StoredRow(NamedTuple):
     """One row of the index: a message, or a part of a long one. `at` is in milliseconds, 0 when unknown."""
 
     id: int
@@ -85,8 +81,7 @@ class StoredRow:
     text: str
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a segment's messages come from."""
 
     agent: str
@@ -95,8 +90,7 @@ class Place:
     archive_path: str
 
 
-@dataclass(frozen=True)
-class EventPlace:
+class EventPlace(NamedTuple):
     """Where one event lies in the archives."""
 
     agent: str
