@@ -48,7 +48,7 @@ def test_is_a_link_to_the_launcher_with_a_module_and_a_page(name: str) -> None:
     assert (REPO / "lib" / "moon" / "cli" / f"{tool}.py").is_file()
     page = (REPO / "docs" / "tools" / f"{name}.md").read_text("utf-8")
     assert page.startswith(f"# {name}\n")
-    assert re.search(r"^## Exit", page, re.MULTILINE), "a page tells the exit codes"
+    assert re.search(r"^(## )?Exit codes", page, re.MULTILINE), "a page tells the exit codes"
 
 
 @pytest.mark.parametrize("name", EXECUTABLES)
@@ -109,6 +109,7 @@ def test_invalid_configuration_is_named_with_the_nearest_key(name: str, tmp_path
     if name in ("moon-archive", "moon-index", "moon-prune", "moon-distill", "moon-rollover"):
         arguments = ["--all"]
     done = run(BIN / name, *arguments, home=tmp_path)
-    assert done.returncode == 78
+    # For moon-verify it is one finding among others.
+    assert done.returncode == (1 if name == "moon-verify" else 78)
     assert "treshold" in done.stdout + done.stderr
     assert "thresholds" in done.stdout + done.stderr
