@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from moon.clock import now_ms
 from moon.config import Config
-from moon.errors import IndexUnusable
+from moon.errors import IndexUnusable, MoonError
 from moon.paths import Home
 from moon.recall import embedded
 from moon.recall.dates import Calendar
 from moon.recall.document import Document, document, neighbour
-from moon.recall.plan import Query
+from moon.recall.plan import Query, Term
 from moon.recall.types import Answer, Hit, Request
 from moon.textindex import TextIndex, open_reader
 
@@ -45,18 +45,46 @@ class Recall:
 
     def answer(self, request: Request) -> Answer:
         """What is found for one question, with neighbours where they are asked for."""
+        found = self._search(request)
+        shown = embedded.hits(self.index, found.scored, request.limit)
+        engines, degraded = ["embedded"], list(self.degraded)
+        if found.query.terms and self._is_qmd_wanted(found, len(shown) < request.limit):
+            from moon.recall.fuse import fused
+            from moon.recall.qmd_engine import has_model, lines_for, search
+
+            try:
+                lines = lines_for(self._rarest_first(found), request.text, vectors=has_model(self.config.qmd))
+                shown = fused(self.index, found, search(self.home, self.config.qmd, lines), request.limit)
+                engines.append("qmd")
+            except MoonError as error:
+                degraded.append(f"qmd: {error.message}")
+        notes = found.notes if shown else (*found.notes, *_tried(found.query))
+        hits = tuple(self._with_context(hit, request.context) for hit in shown)
+        return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
+
+    def _search(self, request: Request) -> embedded.Searched:
         calendar = Calendar(now_ms(), self.config.timezone)
-        degraded = self.degraded
         try:
-            found = embedded.search(self.index, request.text, request.filters, request.limit, calendar)
+            return embedded.search(self.index, request.text, request.filters, calendar)
         except IndexUnusable as error:
             self.index.close()
             self.index, self.degraded = _without_index(self.home, error)
-            degraded = self.degraded
-            found = embedded.search(self.index, request.text, request.filters, request.limit, calendar)
-        notes = found.notes if found.hits else (*found.notes, *_tried(found.query))
-        hits = tuple(self._with_context(hit, request.context) for hit in found.hits) if request.context else found.hits
-        return Answer(hits, ("embedded",), degraded, notes, _highlights(found.query))
+            return embedded.search(self.index, request.text, request.filters, calendar)
+
+    def _is_qmd_wanted(self, found: embedded.Searched, has_room: bool) -> bool:
+        """QMD takes longer to start than a whole embedded answer, so by itself (`auto`) it is asked only when that
+        left places empty; `qmd.enabled: true` asks it for every question.
+        """
+        setting = self.config.qmd.enabled
+        if setting is False or (setting == "auto" and not has_room):
+            return False
+        from moon.recall.qmd_engine import is_there
+
+        return setting is True or is_there(self.config.qmd)
+
+    def _rarest_first(self, found: embedded.Searched) -> list[Term]:
+        common = self.index.frequencies({stem for term in found.query.terms for stem in term.stems})
+        return sorted(found.query.terms, key=lambda term: sum(common.get(stem, 0) for stem in term.stems))
 
     def around(self, event_id: str, before: int, after: int, session: str | None = None) -> list[Document]:
         """The messages around an event, it among them; empty when it is not indexed."""
@@ -82,6 +110,8 @@ class Recall:
         self.index, self.degraded = _open(self.home)
 
     def _with_context(self, hit: Hit, count: int) -> Hit:
+        if not count:
+            return hit
         before = self.index.around(hit.row.id, count, after=False)
         return hit._replace(before=tuple(before), after=tuple(self.index.around(hit.row.id, count, after=True)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -10,27 +10,25 @@ from moon.recall import typos
 from moon.recall.dates import Calendar, spans
 from moon.recall.gather import Gathered, gather
 from moon.recall.plan import Query, Term, parse
-from moon.recall.rank import Chosen, choose, score, session_scores
+from moon.recall.rank import Chosen, Scored, choose, score, session_scores
 from moon.recall.types import Hit
 from moon.textindex import Filters, Place, TextIndex
 
 MAX_YEARS = 10
-# Lifts sessions (by their number in the index) that another engine has found as well.
-Lift = Callable[[TextIndex], Mapping[int, float]]
+NO_LIFTS: Mapping[int, float] = {}
 
 
 class Searched(NamedTuple):
-    """What the engine found, and the question as it was finally asked."""
+    """What the engine found, the question as it was finally asked, and the limits with those written into it."""
 
-    hits: tuple[Hit, ...]
+    scored: tuple[Scored, ...]
     query: Query
+    filters: Filters
     notes: tuple[str, ...]
 
 
-def search(
-    index: TextIndex, text: str, filters: Filters, limit: int, calendar: Calendar, lift: Lift | None = None
-) -> Searched:
-    """Answer a question. Rows come with their places but without neighbours."""
+def search(index: TextIndex, text: str, filters: Filters, calendar: Calendar) -> Searched:
+    """Look a question up; every row that may answer it, best first."""
     query = parse(text)
     filters = merged(filters, query)
     notes = list(query.notes)
@@ -43,7 +41,7 @@ def search(
         query, guessed = typos.corrected(index, query)
         notes += guessed
         found = _look(index, query, filters, calendar) if guessed else found
-    return Searched(_ordered(index, found, query, limit, lift), query, tuple(notes))
+    return Searched(tuple(score(index, found, query.folded)), query, filters, tuple(notes))
 
 
 def merged(filters: Filters, query: Query) -> Filters:
@@ -72,19 +70,18 @@ def _spelled_out(query: Query) -> tuple[Term, ...]:
     return plain.terms or query.terms
 
 
-def _ordered(index: TextIndex, found: Gathered, query: Query, limit: int, lift: Lift | None) -> tuple[Hit, ...]:
-    scored = score(index, found, query.folded)
+def hits(index: TextIndex, scored: Sequence[Scored], limit: int, lifts: Mapping[int, float] = NO_LIFTS) -> list[Hit]:
+    """The rows to show, with their places. `lifts` raises sessions (by their number) that another engine found too."""
     sessions = session_scores(scored)
-    lifted = lift(index) if lift else {}
-    for session, bonus in lifted.items():
+    for session, lift in lifts.items():
         if session in sessions:
-            sessions[session] += bonus
+            sessions[session] += lift
     chosen = choose(scored, sessions, limit)
     places = index.places(each.scored.row.segment for each in chosen)
-    return tuple(_hit(each, places, "qmd" if each.scored.session in lifted else "") for each in chosen)
+    return [_hit(each, places, each.scored.session in lifts) for each in chosen]
 
 
-def _hit(chosen: Chosen, places: Mapping[int, Place], also: str) -> Hit:
+def _hit(chosen: Chosen, places: Mapping[int, Place], is_lifted: bool) -> Hit:
     row = chosen.scored.row
-    place = places[row.segment]
-    return Hit(row, place, round(chosen.value, 4), ("embedded", also) if also else ("embedded",), chosen.alike)
+    engines = ("embedded", "qmd") if is_lifted else ("embedded",)
+    return Hit(row, places[row.segment], round(chosen.value, 4), engines, chosen.alike)

@@ -15,6 +15,8 @@ from moon.textindex.database import EPISODE_SHIFT
 from moon.textindex.words import words
 
 SESSIONS = 5
+# Logarithm of odds by which a session may stand behind the best one and still be given a place.
+HOPELESS = 6.0
 SESSION_SHARE = 0.5
 REPEATED = 0.3
 ALIKE_WORDS = 8
@@ -133,14 +135,15 @@ def session_scores(scored: Sequence[Scored]) -> dict[int, float]:
 
 def choose(scored: Sequence[Scored], sessions: dict[int, float], limit: int) -> list[Chosen]:
     """The rows to show, best first: a good session lifts its rows, each further row of a session counts a little less,
-    and the last places are kept for the best sessions that have none yet.
+    and at most half of the places, the last ones, are kept for the best sessions that have none yet.
     """
     if not scored:
         return []
     best = max(sessions.values())
     left = [(each.score + SESSION_SHARE * (sessions[each.session] - best), each) for each in scored]
     left.sort(key=lambda pair: -pair[0])
-    wanted = heapq.nlargest(min(SESSIONS, limit), sessions, key=sessions.__getitem__)
+    wanted = heapq.nlargest(min(SESSIONS, limit // 2), sessions, key=sessions.__getitem__)
+    wanted = [session for session in wanted if sessions[session] >= best - HOPELESS]
     shown: dict[int, int] = {}
     chosen: list[Chosen] = []
     while left and len(chosen) < limit:

@@ -182,6 +182,12 @@ class TextIndex:
         numbers = ",".join(map(str, set(episodes)))
         return dict(self._rows(f"SELECT id, session FROM episode WHERE id IN ({numbers})"))
 
+    def session_numbers(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """(agent, session id) → session number, for those that are known."""
+        sql = "SELECT session.id FROM session JOIN agent ON agent.id = session.agent WHERE name = ? AND session_id = ?"
+        found = {each: self._rows(sql, each) for each in wanted}
+        return {each: rows[0][0] for each, rows in found.items() if rows}
+
     def around(self, row_id: int, count: int, *, after: bool) -> list[StoredRow]:
         """Up to `count` rows of the same session before or after a row, in the order of the conversation."""
         compare, order = (">", "") if after else ("<", "DESC")
