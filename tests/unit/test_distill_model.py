@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from pathlib import Path
@@ -47,14 +46,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def settings(home: Home, **more: Any) -> Distill:
     """The distill section with wide budgets."""
     section = configuration.load(home).distill
-    wide = dataclasses.replace(
-        section.budget,
+    wide = section.budget._replace(
         calls_per_day=10_000,
         calls_per_cycle=10_000,
         tokens_per_day=100_000_000,
         tokens_per_cycle=100_000_000,
     )
-    return dataclasses.replace(section, **{"budget": wide, **more})
+    return section._replace(**{"budget": wide, **more})
 
 
 def caller_of(home: Home, model: Model, config: Distill) -> Caller:
@@ -248,7 +246,7 @@ def test_joining_keeps_order_and_the_latest_when_room_is_short() -> None:
 def test_the_budget_is_looked_at_before_the_first_of_many_calls(home: Home) -> None:
     turns = [Turn(f"u{n}", "user", "word " * 2000) for n in range(30)]
     wide = settings(home)
-    config = dataclasses.replace(wide, budget=dataclasses.replace(wide.budget, calls_per_day=3), chunk_tokens=3000)
+    config = wide._replace(budget=wide.budget._replace(calls_per_day=3), chunk_tokens=3000)
     model = Scripted([honest])
     with pytest.raises(BudgetSpent):
         distill_with_model(caller_of(home, model, config), turns, config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def settings(home: Home, **more: Any) -> Distill:
     """The distill section with its defaults, changed here and there."""
-    return dataclasses.replace(configuration.load(home).distill, **more)
+    return configuration.load(home).distill._replace(**more)
 
 
 def caller_of(
@@ -132,7 +131,7 @@ def test_no_key_and_no_budget_are_no_failures_of_the_provider(home: Home) -> Non
 
 def budget(home: Home, **limits: int) -> Any:
     """A budget with these limits."""
-    return dataclasses.replace(settings(home).budget, **limits)
+    return settings(home).budget._replace(**limits)
 
 
 def test_calls_and_tokens_are_counted_before_they_are_sent_and_corrected_after(home: Home) -> None:
@@ -214,9 +213,9 @@ def test_keys_come_from_the_environment_or_a_command(home: Home, monkeypatch: py
     section = settings(home).gemini
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     assert read_key(section) == ""
-    assert read_key(dataclasses.replace(section, api_key_command=["printf", "from-a-vault\\n"])) == "from-a-vault"
+    assert read_key(section._replace(api_key_command=["printf", "from-a-vault\\n"])) == "from-a-vault"
     monkeypatch.setenv("GEMINI_API_KEY", " from-the-environment ")
-    assert read_key(dataclasses.replace(section, api_key_command=["false"])) == "from-the-environment"
+    assert read_key(section._replace(api_key_command=["false"])) == "from-the-environment"
 
 
 @pytest.mark.parametrize("command", [["false"], ["printf", "two\\nlines"], ["true"], ["/nowhere/program"]])
@@ -225,7 +224,7 @@ def test_a_command_that_gives_no_key_says_so_and_nothing_else(
 ) -> None:
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     with pytest.raises(ProviderAbsent) as caught:
-        read_key(dataclasses.replace(settings(home).gemini, api_key_command=command))
+        read_key(settings(home).gemini._replace(api_key_command=command))
     assert "two" not in caught.value.message
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from moon.distill.cues import cue
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
 MAX_UNIT = 320
@@ -84,12 +85,22 @@ def _parts(line: str, role: str) -> list[str]:
         return sentences(line)
     joined: list[str] = []
     for sentence in sentences(line):
-        fits = joined and not _asks(joined[-1]) and not _asks(sentence) and len(joined[-1]) + len(sentence) < MAX_JOINED
-        if fits:
+        if joined and _belongs(joined[-1], sentence):
             joined[-1] += " " + sentence
         else:
             joined.append(sentence)
     return joined
+
+
+def _belongs(said: str, sentence: str) -> bool:
+    """Whether a sentence goes with what was said before it, rather than having a purpose of its own."""
+    if _asks(said) or _asks(sentence) or len(said) + len(sentence) >= MAX_JOINED:
+        return False
+    return not (_has_purpose(said) and _has_purpose(sentence))
+
+
+def _has_purpose(text: str) -> bool:
+    return any(cue(name).search(text) for name in ("decision", "rule", "task"))
 
 
 def _asks(text: str) -> bool:
