@@ -37,7 +37,8 @@ class Moon:
             "MOON_GUARD__IDLE_SECONDS": "0",
             "MOON_ARCHIVE__IDLE_SECONDS": "0",
             "MOON_THRESHOLDS__COOLDOWN_SECONDS": "0",
-            "XDG_CACHE_HOME": str(self.openclaw.home / ".cache"),
+            "XDG_CACHE_HOME": str(self.home.parent / "cache"),
+            "XDG_CONFIG_HOME": str(self.home.parent / "config"),
             **self.settings,
         }
 

@@ -77,7 +77,7 @@ class Talk:
             self.say("Good morning. Here come the notes of the season, one after the other.")
         while self.ratio < ratio:
             missing = round((ratio - self.ratio) * BUDGET) + 60
-            self.say(f"Note {len(self.seen)}: " + filler(self.key, min(missing * 4, 60_000)))
+            self.say(f"Note {len(self.seen)}: " + filler(self.key, min(missing * 4, 110_000)))
 
     def requests_since(self, start: int) -> list[dict[str, Any]]:
         """The model requests of this session after the first `start` of all requests."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.e2e.loopback_model import Answer
@@ -29,6 +30,21 @@ def test_a_message_between_archive_and_prune_survives(talk: Talk, moon: Moon) ->
     assert "prune" in moon.actions(talk.key)
     talk.lines()
     assert talk.seen - set(talk.lines()[-1:]) <= moon.archived()
+
+
+def test_talking_all_through_a_cycle_loses_nothing(talk: Talk, moon: Moon) -> None:
+    talk.fill_to(0.86)
+    words = [f"While you work, note bolt {number} of mast 9." for number in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(lambda: [talk.say(each) for each in words])
+        while not said.done():
+            moon.tick()
+        said.result()
+    moon.tick()
+    assert all(any(each.encode() in line for line in talk.lines()) for each in words)
+    assert moon.run("moon-archive", "--session", talk.key).code == 0
+    assert talk.seen <= moon.archived()
+    assert moon.run("moon-archive", "--verify").code == 0
 
 
 def test_an_active_run_is_never_interrupted(talk: Talk, moon: Moon) -> None:
