@@ -199,6 +199,40 @@ def test_a_damaged_archive_fails_its_session_and_no_other(moon: Moon) -> None:
     assert moon.run("index", "--rebuild").code == 3
 
 
+def test_a_page_that_cannot_be_written_fails_its_session(moon: Moon) -> None:
+    document = moon.ok("archive", "--all").stdout
+    moon.home.markdown.mkdir()
+    (moon.home.markdown / "ops").write_text("in the way")
+    done = moon.run("index", stdin=document)
+    entries = done.json()["stations"][-1]["sessions"]
+    assert done.code == 3
+    assert {entry["agent"]: entry["outcome"] for entry in entries} == {
+        "main": "done",
+        "ops": "failed",
+        "research": "done",
+    }
+    (moon.home.markdown / "ops").unlink()
+    assert {entry["outcome"] for entry in index_all(moon)["sessions"]} <= {"done", "nothing"}
+
+
+def test_a_full_disk_is_no_reason_to_throw_the_index_away(moon: Moon) -> None:
+    index_all(moon)
+    known = {line["sha256"] for line in moon.ledger()}
+    long = [message(f"e{number}", f"granite {number} " * 9000) for number in range(20)]
+    JsonlStoreBuilder(moon.state_dir, "bulk").put("agent:bulk:main", "s1", long)
+    document = moon.ok("archive", "--all").stdout
+    blocks = moon.home.text_index.stat().st_size // 512 + 200
+    limited = ["sh", "-c", f"ulimit -f {blocks}; exec {ROOT}/bin/moon-index"]
+    done = subprocess.run(limited, env=moon.env, input=document, capture_output=True, timeout=120)
+    assert done.returncode in (1, 3), done.stderr
+    assert not list(moon.home.index.glob("*.set-aside"))
+    assert not list(moon.home.root.rglob("*.tmp"))
+    with open_reader(moon.home.text_index) as index:
+        assert index.segment_shas() == known
+    assert {entry["outcome"] for entry in index_all(moon)["sessions"]} <= {"done", "nothing"}
+    assert found(moon, "granite")
+
+
 def test_lines_that_are_no_event_are_passed_over(tmp_path: Path) -> None:
     moon = Moon(tmp_path)
     lines = [header("s1"), b"{not json", b"[1, 2]", message("e1", "the osprey nests"), b'{"type":"message","id":7}']

@@ -153,7 +153,7 @@ def _unreadable(path: Path, error: sqlite3.Error) -> Exception:
     words = str(error)
     if "locked" in words or "busy" in words:
         return IndexBusy("the index is being written to", path=str(path), hint="try again in a moment")
-    if "unable to open" in words or "disk is full" in words or "readonly" in words:
+    if any(each in words for each in ("unable to open", "disk is full", "disk I/O", "readonly")):
         return IndexMissing(
             f"the index cannot be used: {words}", path=str(path), hint="check free space and permissions"
         )
