@@ -19,7 +19,7 @@ def document(request: Request, answer: Answer, took_ms: int) -> Document:
     wanted = [each for each in numbered if not request.pick or each[0] in request.pick]
     return {
         "schema": "moon.recall/1",
-        "query": request.text,
+        "query": request.text.encode("utf-8", "replace").decode(),
         "engines": list(answer.engines),
         "degraded": list(answer.degraded),
         "notes": list(answer.notes),

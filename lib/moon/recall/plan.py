@@ -70,6 +70,8 @@ def parse(text: str) -> Query:
     if len(text) > MAX_CHARS:
         notes.append(f"the query was cut after {MAX_CHARS} characters")
         text = text[:MAX_CHARS]
+    # Half characters (bytes of a command line that are no UTF-8) can be neither searched nor printed.
+    text = text.encode("utf-8", "replace").decode()
     rest = text.replace("\0", " ").replace("\u2019", "'").replace("\u201c", '"').replace("\u201d", '"')
     fields: dict[str, list[str]] = {}
     for name, value in _FIELD.findall(rest):

@@ -19,6 +19,9 @@ SESSIONS = 5
 HOPELESS = 6.0
 SESSION_SHARE = 0.5
 REPEATED = 0.3
+# A summary retells what other rows say in their own words; those come first where they are in the archive.
+RETELLING = frozenset({"compaction", "branch_summary"})
+RETOLD = 2.5
 ALIKE_WORDS = 8
 ALIKE_SHARE = 0.9
 # How many rows get through each look: by their own words, with their surroundings, and by reading them.
@@ -115,7 +118,8 @@ def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
     scored = []
     for number, row in rows.items():
         features = (*looked_at[number], *reader.text(row, rows.get(number - 1)))
-        scored.append(Scored(row, features, _dot(WEIGHTS, features), sessions[number >> EPISODE_SHIFT]))
+        value = _dot(WEIGHTS, features) - RETOLD * (row.role in RETELLING)
+        scored.append(Scored(row, features, value, sessions[number >> EPISODE_SHIFT]))
     scored.sort(key=lambda each: (-each.score, -each.row.id))
     return scored
 
