@@ -24,10 +24,10 @@ class GatewayAway(MoonError):
 
 
 def current(stores: Stores, agent: str, session_key: str, session_id: str) -> tuple[TranscriptStore, SessionEntry]:
-    """The session as the store has it now. Raises `SessionUnknown`; `InUse` when its id was replaced meanwhile."""
+    """The session as the store has it now. Raises `InUse` when it is gone, or has another id than the one given."""
     for store, entry in stores.sessions():
         if (entry.agent, entry.key) == (agent, session_key):
-            if entry.session_id != session_id:
+            if session_id not in ("", entry.session_id):
                 raise InUse(f"the session has a new id, {entry.session_id}", hint="the next tick looks at it afresh")
             return store, entry
     raise InUse("the session is no longer in the store", hint="nothing is left to do for it")

@@ -19,7 +19,7 @@ from moon.clock import now_text
 from moon.cycle.stations import Context, Entry, Row
 from moon.errors import MoonError, OpenClawFailed
 from moon.files import write_atomic
-from moon.guard.activity import GatewayAway, InUse, require_idle
+from moon.guard.activity import GatewayAway, InUse, current, require_idle
 from moon.guard.coverage import require_coverage
 from moon.openclaw.client import OpenClaw
 from moon.openclaw.locate import open_stores
@@ -75,9 +75,9 @@ def roll_over(tools: Tools, row: Row) -> Entry:
         journal = None
     if journal is None and row.get("resume"):
         return {"outcome": "nothing", "words": "it was cut short before anything happened, and is no longer due"}
-    found = find(tools, row["agent"], row["session_key"])
-    if found is None:
-        raise InUse("the session is no longer in the store", hint="nothing is left to do for it")
+    # A rollover under way may have changed the session's id; one that begins is for the session that was measured.
+    session_id = row["session_id"] if journal is None else ""
+    found = current(open_stores(tools.context.config), row["agent"], row["session_key"], session_id)
     require_idle(tools.context.config, tools.client, *found)
     if journal is None:
         journal = prepare(tools, *found)
