@@ -103,8 +103,9 @@ class Moon:
         return [entry for entry in map(json.loads, lines) if action in ("", entry["action"])]
 
     def cycles(self) -> list[dict[str, Any]]:
-        """The cycle documents, oldest first."""
-        return [json.loads(path.read_bytes()) for path in sorted(self.home.cycles.glob("*.json"))]
+        """The cycle documents, the one written last at the end; names do not tell while the clock stands still."""
+        found = sorted(self.home.cycles.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_bytes()) for path in found]
 
 
 def archived_events(home: Home, session_id: str = "") -> Iterator[bytes]:
