@@ -3,7 +3,8 @@
 Facts are planted in the sessions of `planted/`: decisions, rules, open tasks, identifiers, commands, milestones. A fact
 survives when all of its needles stand in one line of the summary. Every method gets the same number of characters; the
 two baselines are spared the tools' output, which the distiller has to see through itself. Sessions marked `held-out`
-were not looked at while the distiller was tuned.
+were not looked at while the distiller was tuned; `recorded` are sessions of the real OpenClaw (`tests/recorded`), with
+what they hold listed in `recorded.json`.
 
 TextRank comes from the library `summa`; without it that column is left out.
 """
@@ -21,9 +22,12 @@ from typing import Any
 
 from moon.distill.local import distill_locally
 from moon.distill.record import LISTS
-from moon.distill.turns import Turn
+from moon.distill.turns import Turn, turns_of
+from moon.openclaw import events
 
 PLANTED = Path(__file__).with_name("planted")
+RECORDED = Path(__file__).parents[1] / "recorded" / "jsonl"
+SPLITS = ("tuned", "held-out", "recorded")
 LANGUAGES = {"en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian"}
 KINDS = ("decision", "rule", "task", "milestone", "identifier", "command")
 Summarise = Callable[["Session", int], str]
@@ -54,6 +58,24 @@ def load(path: Path, asides: dict[str, list[list[str]]]) -> Session:
         for number, turn in enumerate(said)
     )
     return Session(data["name"], data["language"], data["split"], turns, tuple(data["facts"]))
+
+
+def load_recorded() -> list[Session]:
+    """The recorded sessions of which it is known what they hold."""
+    found = []
+    for session_id, facts in json.loads((PLANTED / "recorded.json").read_text("utf-8")).items():
+        (path,) = RECORDED.glob(f"agents/*/sessions/{session_id}.jsonl")
+        lines = path.read_bytes().splitlines()
+        turns = tuple(turns_of(event for event in map(events.parse, lines) if event is not None))
+        found.append(Session(session_id[:8], "en", "recorded", turns, tuple(facts)))
+    return found
+
+
+def load_all() -> list[Session]:
+    """Every session with known facts."""
+    asides = json.loads((PLANTED / "asides.json").read_text("utf-8"))
+    written = [load(path, asides) for path in sorted((PLANTED / "sessions").glob("*.json"))]
+    return written + load_recorded()
 
 
 def _with_asides(turns: list[dict[str, Any]], asides: list[list[str]], start: int) -> Iterator[dict[str, Any]]:
@@ -151,17 +173,16 @@ def main(arguments: list[str]) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--length", type=int, nargs="+", default=[800, 1200], help="characters a summary may take")
-    parser.add_argument("--split", choices=("all", "tuned", "held-out"), default="all")
+    parser.add_argument("--split", choices=("all", *SPLITS), default="all")
     parser.add_argument("--missed", action="store_true", help="list what the distiller lost")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    asides = json.loads((PLANTED / "asides.json").read_text("utf-8"))
-    sessions = [load(path, asides) for path in sorted((PLANTED / "sessions").glob("*.json"))]
+    sessions = load_all()
     methods: dict[str, Summarise] = {"moon local": local, "lead/tail": lead_and_tail}
     ranked = textrank()
     if ranked is not None:
         methods["TextRank"] = ranked
-    splits = ("tuned", "held-out") if options.split == "all" else (options.split,)
+    splits = SPLITS if options.split == "all" else (options.split,)
     results = []
     for split in splits:
         chosen = [session for session in sessions if session.split == split]

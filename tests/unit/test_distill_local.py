@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.bench.bench_distill import KINDS, PLANTED, lead_and_tail, load, local, measure
+from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, measure
 
 from moon.distill.commands import ranked_commands
 from moon.distill.identifiers import commands_in, identifiers_in, is_command
@@ -263,8 +263,7 @@ def test_any_conversation_gives_bounded_sourced_repeatable_lists(said: list[tupl
 
 
 def test_the_planted_set_is_sound_and_the_distiller_ahead_of_a_plain_cut() -> None:
-    asides = json.loads((PLANTED / "asides.json").read_text("utf-8"))
-    sessions = [load(path, asides) for path in sorted((PLANTED / "sessions").glob("*.json"))]
+    sessions = load_all()
     facts = [(session, fact) for session in sessions for fact in session.facts]
     assert len(facts) >= 60
     assert {fact["kind"] for _, fact in facts} == set(KINDS)
