@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from tests.integration.test_distill_station import TALK, Moon
 from tests.loopback_providers import Providers, providers
 from tests.seeded_secrets import IN_CONTEXT, SECRETS
+
+from moon.cli.run import run_tool
 
 GEMINI_KEY = "loopback-gemini-key-5081"
 OPENAI_KEY = "loopback-openai-key-7712"
@@ -40,6 +48,19 @@ REASONS = {
 }
 
 
+class MoonHere(Moon):
+    """Runs the tools in this process: the libraries under test need a second each time they are imported."""
+
+    def run(self, tool: str, *arguments: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `moon-<tool>` as the launcher does."""
+        out, err = io.StringIO(), io.StringIO()
+        main = importlib.import_module(f"moon.cli.{tool}").main
+        environment = mock.patch.dict(os.environ, {**self.env, **env}, clear=True)
+        with environment, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run_tool(f"moon-{tool}", main, list(arguments))
+        return subprocess.CompletedProcess([tool], code, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture
 def server() -> Iterator[Providers]:
     with providers() as running:
@@ -48,7 +69,7 @@ def server() -> Iterator[Providers]:
 
 @pytest.fixture
 def moon(tmp_path: Path, server: Providers) -> Moon:
-    made = Moon(tmp_path)
+    made = MoonHere(tmp_path)
     made.write_session("s1", LONG_TALK)
     made.env |= {
         "GEMINI_API_KEY": GEMINI_KEY,
