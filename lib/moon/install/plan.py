@@ -13,7 +13,7 @@ SYSTEMD_UNITS = ("moon-sample.service", "moon-sample.timer")
 LAUNCHD_LABEL = "local.moon.sample"
 SKILL_NAME = "moon-recall"
 # Of the environment that installs, what a tick needs to find the same things; keys for models are not among it.
-HANDED_ON = ("PATH", "MOON_CONFIG", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "XDG_CACHE_HOME")
+HANDED_ON = ("PATH", "MOON_CONFIG", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
 
 
 @dataclass(frozen=True)
