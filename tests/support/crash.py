@@ -65,14 +65,20 @@ REAL_WRITE = os.write
 
 
 def killed_at(step: int, action: Action) -> bool:
-    """Run an action in a child process that dies at that step; False when it came to its end before."""
+    """Run an action in a child process that dies at that step of its writing; False when it came to its end before."""
+    return killed_between(BOUNDARIES, step, action, writes=True)
+
+
+def killed_between(places: tuple[tuple[Any, str], ...], step: int, action: Action, *, writes: bool = False) -> bool:
+    """The same with the steps before and behind the calls of these functions, and in the middle of each write."""
     child = os.fork()
     if child == 0:
         try:
             countdown = _Countdown(step)
-            for place, name in BOUNDARIES:
+            for place, name in places:
                 setattr(place, name, countdown.wrap(getattr(place, name)))
-            os.write = countdown.half_write
+            if writes:
+                os.write = countdown.half_write
             action()
             os._exit(0)
         except BaseException:
