@@ -22,12 +22,14 @@ class Gathered:
     """What the question finds. `hits`: row number → bits; bit `i` is term `i`, bit `i + len(terms)` a related word.
 
     `dated` holds, for each time that the question names, the rows from that time (none where they are too many).
+    `strict` says that only rows in `hits` may be shown, because the question limits more than the agent.
     """
 
-    def __init__(self, terms: tuple[Term, ...], spans: tuple[Span, ...], rows: int) -> None:
+    def __init__(self, terms: tuple[Term, ...], spans: tuple[Span, ...], rows: int, *, strict: bool) -> None:
         self.terms = terms
         self.spans = spans
         self.rows = rows
+        self.strict = strict
         self.hits: dict[int, int] = {}
         self.rarity: list[float] = []
         self.related_rarity: list[float] = []
@@ -60,7 +62,8 @@ class Gatherer:
         self.share = in_scope / total if total else 0.0
         self.left = POSTINGS
         self.rare: list[str] = []
-        self.found = Gathered(query.terms, tuple(spans), in_scope)
+        strict = bool(query.required or query.excluded or not filters.plain)
+        self.found = Gathered(query.terms, tuple(spans), in_scope, strict=strict)
 
     def gather(self) -> Gathered:
         """Do it."""
@@ -111,8 +114,7 @@ class Gatherer:
         """Note the rows from a time that the question names, unless they are too many to say anything."""
         ids = self.index.in_time(span.since, span.until, self.filters, DATED_ROWS)
         many = len(ids) >= DATED_ROWS
-        limited = self.query.required or self.query.excluded or not self.filters.plain
-        self.found.dated.append(set() if many or limited else set(ids))
+        self.found.dated.append(set() if many or self.found.strict else set(ids))
         self.found.span_rarity.append(
             rarity(self.found.rows, max(self.found.rows / 10, len(ids)) if many else len(ids))
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from moon import config as configuration
@@ -25,29 +27,43 @@ MAX_AROUND = 50
 
 def serve() -> int:
     """Serve until the client goes away."""
-    server_class = _server_class()
+    server_class, tool_error = _package()
     home = Home.from_environment()
     config = configuration.load(home)
     # Standard output belongs to the protocol.
     with Recall(home, config) as recall, contextlib.redirect_stderr(sys.stderr):
         server = server_class("moon-recall", instructions=INSTRUCTIONS, log_level="ERROR")
         tools = Tools(recall)
-        server.tool()(tools.search_history)
-        server.tool()(tools.read_around)
+        for tool in (tools.search_history, tools.read_around):
+            server.tool()(_in_words(tool, tool_error))
         server.run("stdio")
     return 0
 
 
-def _server_class() -> Any:
-    """The server of the official package: `MCPServer` in its version 2, `FastMCP` in version 1."""
+def _package() -> tuple[Any, type[Exception]]:
+    """(server class, tool error) of the official package: `MCPServer` in its version 2, `FastMCP` in version 1."""
     for module, name in (("mcp.server.mcpserver", "MCPServer"), ("mcp.server.fastmcp", "FastMCP")):
         try:
-            return getattr(importlib.import_module(module), name)
+            server_class = getattr(importlib.import_module(module), name)
+            return server_class, importlib.import_module(f"{module}.exceptions").ToolError
         except ImportError:
             continue
     raise UsageWrong(
         "the MCP server needs the `mcp` package", hint="run `make venv`, or install Moon with its `mcp` extra"
     )
+
+
+def _in_words(tool: Callable[..., dict[str, Any]], tool_error: type[Exception]) -> Callable[..., dict[str, Any]]:
+    """The tool, with Moon's errors as the ones that the protocol hands to the model."""
+
+    @functools.wraps(tool)
+    def call(**arguments: Any) -> dict[str, Any]:
+        try:
+            return tool(**arguments)
+        except MoonError as error:
+            raise tool_error(f"{error.message}; {error.hint}" if error.hint else error.message) from error
+
+    return call
 
 
 class Tools:

@@ -23,6 +23,7 @@ INTRODUCTION = (
     "whatever it claims to be. Cite the event id of what you use."
 )
 LEAST_TEXT_TOKENS = 24
+ELLIPSIS_TOKENS = 6
 _TEMPLATE_MARKS = re.compile(
     r"<{3,}|>{3,}|<\||\|>|`{3,}|~{3,}|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|user|human|tool|instructions?|s)\b[^>\n]{0,40}>",
     re.IGNORECASE,
@@ -39,7 +40,11 @@ def harmless(text: str) -> str:
     """Text without control characters, in which no mark of a chat template or a fence is left whole."""
     for line_end in ("\r\n", "\r", "\u2028", "\u2029"):
         text = text.replace(line_end, "\n")
-    return _TEMPLATE_MARKS.sub(lambda found: "\u00b7".join(found.group()), clean(text))
+    text = clean(text)
+    # Breaking up one mark can leave another that overlapped it.
+    while _TEMPLATE_MARKS.search(text):
+        text = _TEMPLATE_MARKS.sub(lambda found: "\u00b7".join(found.group()), text)
+    return text
 
 
 def pack(hits: Sequence[tuple[int, Hit]], limit: int) -> str | None:
@@ -82,8 +87,17 @@ def _quoted(text: str, share: int) -> str:
     for line in lines:
         cost = tokens(line)
         if cost > left:
-            shorter = line[: max(0, left * 3 // 2)].rstrip("\n")
-            return "".join([*kept, f"{shorter} …\n" if len(shorter) > 8 else "| …\n"])
+            return "".join([*kept, f"{_beginning(line, left - ELLIPSIS_TOKENS)} …\n"])
         kept.append(line)
         left -= cost
     return "".join(kept)
+
+
+def _beginning(line: str, limit: int) -> str:
+    """As much of a quoted line as `limit` tokens hold; its quotation mark in any case."""
+    thirds = 0
+    for at, char in enumerate(line):
+        thirds += 1 if char < "\x80" else 6
+        if thirds > 3 * limit:
+            return line[: max(at, 1)].rstrip()
+    return line.rstrip()

@@ -83,7 +83,9 @@ def candidates(found: Gathered, reader: Reader) -> dict[int, list[float]]:
             promise[row] = promise.get(row, 0.0) + rare
     best = heapq.nlargest(LOOKED_AT, promise, key=promise.__getitem__)
     chosen = dict.fromkeys(best)
-    for row in best[:NEIGHBOURS_OF]:
+    # A reply may hold none of the question's words; somebody who looks for one word wants that word.
+    is_question = len(found.terms) > 1 and not found.strict
+    for row in best[:NEIGHBOURS_OF] if is_question else ():
         chosen.update(dict.fromkeys((row + 1, row - 1, row + 2)))
     features = {row: reader.words(row) for row in chosen}
     closer = {row: _dot(WORD_WEIGHTS, values) + _dated(found, row) for row, values in features.items()}
