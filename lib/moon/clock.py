@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import date, datetime, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Instants that have a text form everywhere: up to the year 9999, and a day on the safe side of its end for time zones.
+FIRST_MS = -2_208_988_800_000
+LAST_MS = 253_402_214_400_000
 
 
 def now_ms() -> int:
@@ -37,20 +42,20 @@ def parse_ms(value: object) -> int | None:
 
     Numbers below 10^11 are taken as seconds: as milliseconds they would lie before 1973-03-03.
     """
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, (int, float)):
-        return int(value * 1000) if abs(value) < 1e11 else int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        instant = value * 1000 if abs(value) < 1e11 else value
+        return int(instant) if FIRST_MS <= instant <= LAST_MS else None
     if not isinstance(value, str):
         return None
-    text = value.strip()
     try:
-        parsed = datetime.fromisoformat(_with_offset(text))
+        parsed = datetime.fromisoformat(_with_offset(value.strip()))
     except ValueError:
         return None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
-    return int(parsed.timestamp() * 1000)
+    # Whole numbers all the way: a float of seconds loses the last millisecond now and then.
+    instant = (parsed - EPOCH) // timedelta(milliseconds=1)
+    return instant if FIRST_MS <= instant <= LAST_MS else None
 
 
 def _with_offset(text: str) -> str:

@@ -17,7 +17,7 @@ def safe_name(text: str, limit: int = 48) -> str:
     whole text, so that `a/b` and `a.b` do not meet, nor `Main` and `main` on a file system that folds case.
     """
     plain = SAFE.sub("-", text).strip("-")[:limit]
-    if plain == text and text == text.lower():
+    if plain and plain == text == text.lower():
         return plain
     import hashlib
 

@@ -100,7 +100,8 @@ def _decode(home: Home, data: bytes) -> State:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise DocumentInvalid(f"the state file is not JSON: {error}", path=str(home.state_file)) from error
-    if not schema.is_remembered(home.cache, "state", _steady(document)):
+    has_heartbeat = isinstance(document, dict) and isinstance(document.get("heartbeat"), str)
+    if not (has_heartbeat and schema.is_remembered(home.cache, "state", _steady(document))):
         schema.check("state", document, path=str(home.state_file))
     sessions = [_session(entry) for entry in document["sessions"]]
     return State(
