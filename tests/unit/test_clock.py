@@ -1,0 +1,84 @@
+"""Time in one form."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from moon.clock import LAST_MS, format_ms, local_date, now_ms, parse_ms, zone
+
+INSTANTS = st.integers(0, LAST_MS)
+
+
+@given(INSTANTS)
+@example(1_001)
+@example(1_795_334_935_409)
+def test_text_and_back(instant):
+    text = format_ms(instant)
+    assert parse_ms(text) == instant
+    assert len(text) == 24 and text.endswith("Z")
+
+
+@given(st.lists(INSTANTS, min_size=2, max_size=9))
+def test_texts_sort_as_instants_do(instants):
+    assert sorted(map(format_ms, instants)) == [format_ms(each) for each in sorted(instants)]
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("2026-11-22T06:00:00Z", 1795327200000),
+        ("2026-11-22T06:00:00.5Z", 1795327200500),
+        ("2026-11-22T06:00:00.123456789Z", 1795327200123),
+        ("2026-11-22T08:00:00.000+02:00", 1795327200000),
+        ("2026-11-22T06:00:00", 1795327200000),
+        (" 2026-11-22T06:00:00z ", 1795327200000),
+        (1795327200000, 1795327200000),
+        (1795327200, 1795327200000),
+        (1795327200.25, 1795327200250),
+    ],
+)
+def test_forms_that_are_read(value, instant):
+    assert parse_ms(value) == instant
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "", "soon", "2026-13-01", [], {}, float("nan"), float("inf"), "." * 999, 1e300, 10**30, -(10**30)],
+)
+def test_what_is_no_time(value):
+    assert parse_ms(value) is None
+
+
+@given(st.text(max_size=30) | st.floats() | st.integers())
+def test_no_value_breaks_it(value):
+    found = parse_ms(value)
+    assert found is None or format_ms(found)
+
+
+def test_now_can_be_fixed(monkeypatch):
+    monkeypatch.setenv("MOON_NOW", "2026-11-22T06:00:00.000Z")
+    assert now_ms() == 1795327200000
+    monkeypatch.setenv("MOON_NOW", "nonsense")
+    assert now_ms() > 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [("UTC", date(2026, 11, 22)), ("Pacific/Kiritimati", date(2026, 11, 22)), ("Pacific/Honolulu", date(2026, 11, 21))],
+)
+def test_dates_are_local(name, day):
+    assert local_date(1795327200000, name) == day
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "/etc/localtime", "\0", "UTC\n"])
+def test_unknown_zones(name):
+    with pytest.raises(LookupError):
+        zone(name)
+
+
+def test_no_name_is_the_machine_s_own_zone():
+    assert zone("") is None
