@@ -11,6 +11,7 @@ steps that write something lasting use it.
 
 from __future__ import annotations
 
+import bisect
 import importlib
 import re
 from collections import Counter
@@ -85,11 +86,12 @@ class Redactor:
 
     def _spans(self, text: str) -> list[_Span]:
         marked = [match.span() for match in _MARKER.finditer(text)] if "[redacted:" in text else []
+        begins = [begin for begin, _ in marked]
         found = [span for name, pattern in self._patterns for span in _pattern_spans(text, name, pattern)]
         found += _rule_spans(text)
         if self._load_engine is not None and _may_hide_a_token(text):
             found += self._engine_spans(text)
-        return [span for span in found if not any(span.seen_from < end and start < span.end for start, end in marked)]
+        return [span for span in found if not _touches(span, marked, begins)]
 
     def _engine_spans(self, text: str) -> list[_Span]:
         if self._engine is None and self._load_engine is not None:
@@ -157,11 +159,18 @@ class _Span:
 
 _MARKER = re.compile(r"\[redacted:[a-z0-9-]+\]")
 _SHORTEST_TOKEN = 16
+MOST_REPEATED = 100
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
 _TOKEN_RULES = [rule for rule in RULES if rule.hint is None]
 _ALL_HINTS = list(dict.fromkeys(rule.hint for rule in RULES if rule.hint is not None))
 _HINTS = [hint for hint in _ALL_HINTS if hint.isascii()]
 _RULES_BY_HINT = {hint: [rule for rule in RULES if rule.hint == hint] for hint in _ALL_HINTS}
+
+
+def _touches(span: _Span, marked: list[tuple[int, int]], begins: list[int]) -> bool:
+    """Whether a span, or the words that gave it away, reach into a marker."""
+    place = bisect.bisect_left(begins, span.end)
+    return place > 0 and marked[place - 1][1] > span.seen_from
 
 
 def _rule_spans(text: str) -> list[_Span]:
@@ -211,7 +220,8 @@ def _accepted(rule: Rule, text: str, matches: Iterable[re.Match[str]]) -> Iterat
         if rule.accept is None or rule.accept(match.group(group)):
             yield _Span(*match.span(group), rule.kind, match.start())
             values.add(match.group(group))
-    for value in sorted(filter(_distinctive, values)) if rule.spreads else ():
+    # A text with more of them is a list of secrets, and each stands there with its name.
+    for value in sorted(filter(_distinctive, values))[:MOST_REPEATED] if rule.spreads else ():
         yield from _literal_spans(text, rule.kind, value)
 
 
@@ -244,7 +254,7 @@ def _replace(text: str, spans: list[_Span]) -> Redacted:
     """Put a marker in place of each span; of two that overlap the one given first wins."""
     if not spans:
         return Redacted(text)
-    taken = sorted(_without_overlap(spans), key=lambda span: span.start)
+    taken = _without_overlap(spans)
     pieces, position = [], 0
     for span in taken:
         pieces += [text[position : span.start], f"[redacted:{span.kind}]"]
@@ -257,8 +267,15 @@ def _sorted_counts(counts: Counter[str]) -> Mapping[str, int]:
 
 
 def _without_overlap(spans: list[_Span]) -> list[_Span]:
+    """The spans in the order of the text, of two that overlap the one given first."""
     taken: list[_Span] = []
+    starts: list[int] = []
     for span in spans:
-        if span.end > span.start and not any(span.start < other.end and other.start < span.end for other in taken):
-            taken.append(span)
+        place = bisect.bisect_left(starts, span.start)
+        free = (place == 0 or taken[place - 1].end <= span.start) and (
+            place == len(taken) or span.end <= taken[place].start
+        )
+        if free and span.end > span.start:
+            taken.insert(place, span)
+            starts.insert(place, span.start)
     return taken

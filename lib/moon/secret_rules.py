@@ -111,7 +111,7 @@ def _context(kind: str, hint: str, anchors: str, pattern: str, accept: Accept | 
 _DISCORD = r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}"
 _ASSIGN = r"""["'\\]*\]?(?:\s?:\s?[\w.|\[\] ]{1,30}?(?=\s?=))?\s{0,3}(?:=>|:=|={1,3}|:|：)\s{0,3}"""
 _QUOTED = r"""\\?(?P<quote>["'`])(?P<secret>(?:(?!\\?["'`])[^\n]){4,200})\\?(?P=quote)"""
-_BARE = r"""(?P<bare>[^\s"'`,;)\]}\[<>\\]{4,500})"""
+_BARE = r"""(?P<bare>[^\s"'`,;)\]}\[<>\\]{4,200})"""
 _VALUE = rf"(?:{_QUOTED}|{_BARE})"
 _NAMES = {
     "pass": "password|passwd|passphrase|passcode",
@@ -148,7 +148,7 @@ RULES: tuple[Rule, ...] = (
         (),
         re.compile(
             r"-----BEGIN ([A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?)-----"
-            r"(?:(?s:.*?)-----END \1-----|[A-Za-z0-9+/=\s\\:,-]*)"
+            r"(?:(?s:(?!-----BEGIN).)*?-----END \1-----|[A-Za-z0-9+/=\s\\:,-]*)"
             r"|PuTTY-User-Key-File-\d:(?s:.*?)Private-MAC: ?[0-9a-f]+|AGE-SECRET-KEY-1[0-9A-Z]{30,}"
         ),
         hint="key",

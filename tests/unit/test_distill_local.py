@@ -232,6 +232,30 @@ def test_lists_that_are_not_given_are_empty_and_code_survives_backticks() -> Non
     assert code("a") == "`a`"
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "ab.",
+        "a/b",
+        "a-1-",
+        "We decided. ",
+        "**x",
+        "__a**b ",
+        "`a",
+        "```sh\n",
+        "12 ",
+        "x@",
+        "- [ ] y\n",
+        "我们决定用",
+    ],
+)
+def test_dense_text_ends(piece: str) -> None:
+    text = piece * (60_000 // len(piece))
+    made = distill_locally([Turn("e1", "user", text), Turn("e2", "assistant", text), Turn("e3", "result", text)], 2000)
+    assert sum(len(item.text) for items in made.lists.values() for item in items) <= 4000
+
+
 _TEXTS = st.one_of(
     st.text(max_size=120),
     st.sampled_from(

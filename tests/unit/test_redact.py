@@ -125,6 +125,29 @@ def test_without_the_kept_rule_set_the_built_in_rules_still_work() -> None:
     assert redactor.redact("a long-run-of-0123456789abcdef and " + SECRETS["npm"]).counts == {"npm-token": 1}
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "password=",
+        "-----BEGIN PRIVATE KEY-----!\n",
+        "token: Ab3dEf6hIj{n}\n",
+        "[redacted:secret] password=",
+        "curl -u ",
+        "://a:",
+        "eyJhbGciOi.",
+        "MTAwMDAwMDAwMDAwMDAwMDAw.",
+        "0123456789abcdef",
+        "the password is ",
+        "/a",
+    ],
+)
+def test_dense_text_ends_and_stays_stable(piece: str) -> None:
+    text = "".join(piece.replace("{n}", str(number)) for number in range(60_000 // len(piece)))
+    once = redact(text)
+    assert redact(once.text).text == once.text
+
+
 _PIECES = [*SECRETS.values(), *(text for text, _ in IN_CONTEXT.values()), *KEPT, "password=", "token: ", '"', "\n"]
 _FRAGMENTS = st.sampled_from(_PIECES)
 

@@ -60,6 +60,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("flag", r"(?<![\w-])--[a-z][\w-]+(?:=[\w./:-]+)?"),
 )
 _ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS))
+LONGEST = 300
 _SPECIAL = re.compile(r"[\d/_@$€£¥#]|[a-z][A-Z]|\w[.:-]\w|\w\(\)|--\w")
 _TRAILING = ".,;:!?'\"*_)"
 # How much is lost when one of this kind is lost: an id cannot be guessed again, a round number can.
@@ -112,8 +113,9 @@ def _runs(text: str) -> Iterator[str]:
         run: list[str] = []
         follows = False
         for word in line.split():
-            special = bool(_SPECIAL.search(word))
-            if special or follows:
+            # What is longer is a blob: nobody writes it down, and searching it takes time without end.
+            special = len(word) <= LONGEST and bool(_SPECIAL.search(word))
+            if special or (follows and len(word) <= LONGEST):
                 run.append(word)
             elif run:
                 yield " ".join(run)
