@@ -105,17 +105,15 @@ def _open_cycle(home: Home, cycle_id: str) -> Document | None:
 
 
 def _audit_tail(path: Path) -> bytes:
-    """The last whole lines of the audit log."""
+    """The end of the audit log; its first line may be the end of one."""
     try:
         with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - AUDIT_TAIL))
-            data = stream.read(AUDIT_TAIL)
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - AUDIT_TAIL))
+            return stream.read(AUDIT_TAIL)
     except FileNotFoundError:
         return b""
     except OSError as error:
         raise unusable(path, error) from error
-    return data if size <= AUDIT_TAIL else data.partition(b"\n")[2]
 
 
 def _index(home: Home, lines: list[Line]) -> Document:
