@@ -105,7 +105,7 @@ def _check(connection: sqlite3.Connection, path: Path, *, may_create: bool) -> N
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if (application, version) == (APPLICATION, VERSION):
-        _tune(connection)
+        _tune(connection, writable=may_create)
         return
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if empty and may_create:
@@ -124,15 +124,16 @@ def _check(connection: sqlite3.Connection, path: Path, *, may_create: bool) -> N
     )
 
 
-def _tune(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA mmap_size = 1073741824")
+def _tune(connection: sqlite3.Connection, *, writable: bool) -> None:
+    # A writer that maps the file ends up with all of it in its memory.
+    connection.execute(f"PRAGMA mmap_size = {0 if writable else 1 << 30}")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    _tune(connection)
+    _tune(connection, writable=True)
     connection.executescript(
         f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
