@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from moon.recall.answers import expected
 from moon.recall.gather import Gathered
 from moon.textindex import StoredRow
 from moon.textindex.database import EPISODE_ROWS, EPISODE_SHIFT
@@ -44,67 +45,6 @@ TEXT_FEATURES = (
 )
 
 
-def _any_of(words: str) -> str:
-    return r"\b(?:" + "|".join(words.split()) + r")\b"
-
-
-_TIME = re.compile(
-    _any_of(
-        "yesterday today tonight tomorrow last next ago since recently just week weekend months? years? days? morning "
-        "evening night monday tuesday wednesday thursday friday saturday sunday january february march april may june "
-        "july august september october november december summer winter spring autumn birthday anniversary soon upcoming"
-    )
-    + r"|\b\d{4}\b",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(
-    r"\b\d+\b|"
-    + _any_of(
-        "one two three four five six seven eight nine ten dozen hundred thousand couple few several once twice first "
-        "second third"
-    ),
-    re.IGNORECASE,
-)
-_PLACE = re.compile(r"\b(?:in|at|to|from|near|visit\w*) (?:the |a |my )?[A-Z][a-z]+|(?<=[a-z,;] )[A-Z][a-z]+")
-_PERSON = re.compile(
-    _any_of(
-        "mom dad mother father sister brother friends? husband wife son daughter cousin aunt uncle grand\\w+ teacher "
-        "coach colleague neighbou?r partner family kids boss team"
-    )
-    + r"|(?<=[a-z,;] )[A-Z][a-z]+"
-)
-_TITLE = re.compile(r"\"|\u201c|\b(?:named|called|titled|name is)\b|(?<=[a-z,;] )[A-Z][a-z]+")
-_DURATION = re.compile(
-    r"\b(?:for|since|over|past|few|couple of|an?|\d+|one|two|three|four|five|six|seven|eight|nine|ten) (?:\w+ )?"
-    r"(?:year|month|week|day|hour|minute|second)s?\b",
-    re.IGNORECASE,
-)
-_REASON = re.compile(
-    _any_of("because since reason inspired? motivat\\w+ why so\\sthat due\\sto want(?:ed)?\\sto")
-    + r"|\b(?:made|makes?|helps?) me\b",
-    re.IGNORECASE,
-)
-_LIKING = re.compile(_any_of("favou?rite fave loves? best enjoy\\w* fan prefer\\w* likes?"), re.IGNORECASE)
-_PLAN = re.compile(
-    _any_of("gonna will planning plans? next tomorrow soon upcoming hoping") + r"|\bgoing to\b|\bcan't wait\b|'ll\b|"
-    r"\blooking forward\b|\bthinking about\b",
-    re.IGNORECASE,
-)
-_PAST = re.compile(_any_of("yesterday last ago just recently was went had did got \\w{3,}ed"), re.IGNORECASE)
-
-# What a question says, and what an answer to it shows.
-_EXPECTED: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
-    (re.compile(r"^when\b| when |how long|\bdate\b"), _TIME),
-    (re.compile(r"\bhow (?:many|much|long|often|old)\b"), _NUMBER),
-    (re.compile(r"\bwhere\b|\b(?:which|what) (?:city|country|state|place|town)"), _PLACE),
-    (re.compile(r"\bwho(?:m|se)?\b"), _PERSON),
-    (re.compile(r"\b(?:names?|named|called|titles?|books?|movies?|songs?|games?|series)\b"), _TITLE),
-    (re.compile(r"\bhow (?:long|often|old|many (?:years|months|weeks|days|hours|times))"), _DURATION),
-    (re.compile(r"\bwhy\b|\breasons?\b|\bmotivat|\binspir|\bpurpose\b|\bgoal"), _REASON),
-    (re.compile(r"\b(?:favou?rite|likes?|enjoys?|loves?|prefers?)\b"), _LIKING),
-    (re.compile(r"\b(?:plan\w*|going to|will|upcoming|intends?|wants?|hop\w+|future|would)\b"), _PLAN),
-    (re.compile(r"\b(?:did|was|were|has|have|had)\b"), _PAST),
-)
 _FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|my|we|our|me|My|We|Our)\b")
 _TRAILER = re.compile(r"\s*\[[^\]]*\]\s*$")
 
@@ -204,7 +144,7 @@ class Reader:
         self.found = found
         self.scales = Scales(found)
         self.episodes = Episodes(found, self.scales)
-        self.expected = [answer for asked, answer in _EXPECTED if asked.search(question)]
+        self.expected = expected(question)
         self.starts = {each[:3] for term in found.terms for each in term.stems}
         self.order = {each: at for at, term in enumerate(found.terms) for each in term.stems}
 
