@@ -106,7 +106,7 @@ class Qmd:
     def _counted(self, done: Completed, place: Path) -> Updated:
         counts = COUNTS.search(_section(done, self.settings.collection))
         if done.code != 0 or counts is None:
-            raise QmdFailed(f"qmd {_complaint(done)}", hint="try `qmd --index " + self.settings.index + " update`")
+            raise QmdFailed(f"qmd {complaint(done)}", hint="try `qmd --index " + self.settings.index + " update`")
         updated = Updated(*map(int, counts.groups()))
         pages = sum(1 for _ in place.rglob("*.md"))
         if updated.files != pages:
@@ -132,7 +132,7 @@ def _registered(done: Completed, collection: str) -> Path | None:
     return Path(found[1]) if found else None
 
 
-def _complaint(done: Completed) -> str:
+def complaint(done: Completed) -> str:
     """What went wrong, from whichever stream says it."""
     if done.code != 0:
         lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "rror" in line]

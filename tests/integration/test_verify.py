@@ -157,7 +157,11 @@ def test_qmd_off_absent_required_broken_well(moon: Verifier) -> None:
     moon.program("qmd", "", code=1)
     assert moon.levels("qmd", MOON_QMD__ENABLED="auto") == ["warn"]
     moon.program("qmd", "qmd 2.8.3 (abc)")
-    assert moon.found(MOON_QMD__ENABLED="auto")["qmd"][0]["message"].startswith("qmd 2.8.3")
+    found = moon.found(MOON_QMD__ENABLED="auto")["qmd"]
+    assert found[0]["message"].startswith("qmd 2.8.3")
+    assert "does not answer" in only(found, "warn")["message"]
+    moon.program("qmd", "[]")
+    assert moon.levels("qmd", MOON_QMD__ENABLED="auto") == ["ok", "ok"]
 
 
 def test_keys_by_name_never_by_value(moon: Verifier) -> None:

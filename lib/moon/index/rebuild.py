@@ -20,8 +20,10 @@ def rebuild(home: Home, config: Config, catalog: Catalog) -> Made:
     redactor = Redactor.from_config(config.redact)
     with rebuilding(home.text_index) as index:
         for segment in catalog.segments():
+            # Two sessions can have an archive of the same bytes; the index knows it once.
+            step = Step(segment, index=not index.has_segment(segment.sha256), page=config.index.markdown)
             try:
-                carry_out(home, index, redactor, Step(segment, index=True, page=config.index.markdown), made)
+                carry_out(home, index, redactor, step, made)
             except ArchiveDamaged as error:
                 made.problems.append(error.message)
                 continue

@@ -21,7 +21,7 @@ def run_checks(home: Home, *, deep: bool, fix: bool) -> list[Finding]:
         "permissions": lambda: data.check_permissions(home, config, fix),
         "python": machine.check_python,
         "openclaw": lambda: machine.check_openclaw(config),
-        "qmd": lambda: machine.check_qmd(config),
+        "qmd": lambda: machine.check_qmd(home, config),
         "keys": lambda: machine.check_keys(config),
         "timer": lambda: machine.check_timer(home, config),
         "archives": lambda: data.check_archives(home, deep),

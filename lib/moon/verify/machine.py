@@ -18,7 +18,7 @@ from moon.openclaw.client import OpenClaw
 from moon.openclaw.locate import Stores, open_stores, state_dir
 from moon.paths import Home
 from moon.proc import run
-from moon.qmd import Qmd
+from moon.qmd import Qmd, QmdFailed, complaint
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
 
 ASK_SECONDS = 30.0
@@ -120,8 +120,8 @@ def _judge_stores(stores: Stores) -> Findings:
         yield Finding("stores", OK, f"agent {store.agent}: {what}, {count} sessions", path=str(stores.folder))
 
 
-def check_qmd(config: Config) -> Findings:
-    """The command, and who may read its index."""
+def check_qmd(home: Home, config: Config) -> Findings:
+    """The command, and that its collection answers a search."""
     if config.qmd.enabled is False:
         yield Finding("qmd", OK, "switched off; the embedded index answers alone")
         return
@@ -136,6 +136,19 @@ def check_qmd(config: Config) -> Findings:
         yield Finding("qmd", WARN, f"{qmd.program} {problem}; the embedded index answers alone", "run it by hand")
         return
     yield Finding("qmd", OK, f"{version} at {qmd.program}")
+    if home.markdown.is_dir():
+        yield _check_collection(qmd, config.qmd.collection)
+
+
+def _check_collection(qmd: Qmd, collection: str) -> Finding:
+    hint = "run `moon-index --all`; the `qmd` field of what it prints says why"
+    try:
+        done = qmd.run(["search", "moon", "--json", "-c", collection, "-n", "1"], timeout=ASK_SECONDS)
+    except QmdFailed as error:
+        return Finding("qmd", WARN, f"{error.message}; the embedded index answers alone", error.hint)
+    if done.code == 0 and done.stdout.lstrip().startswith(b"["):
+        return Finding("qmd", OK, f"its collection {collection} answers")
+    return Finding("qmd", WARN, f"its collection {collection} does not answer: qmd {complaint(done)}", hint)
 
 
 def qmd_index_files(config: Config) -> list[Path]:
