@@ -23,6 +23,19 @@ def home(tmp_path):
     return Home(tmp_path / "moon")
 
 
+def state_of(*sessions: SessionState, heartbeat: int = NOW_MS) -> State:
+    """A state with these sessions."""
+    made = State()
+    made.sessions = {(each.agent, each.session_key): each for each in sessions}
+    made.heartbeat = heartbeat
+    return made
+
+
+def is_empty(state: State) -> bool:
+    """Does it remember nothing?"""
+    return vars(state) == vars(State())
+
+
 TIMES = st.integers(1, 4_000_000_000_000)
 NAMES = st.text(min_size=1, max_size=12)
 SESSIONS = st.builds(
@@ -53,23 +66,25 @@ SESSIONS = st.builds(
 )
 def test_what_is_saved_is_what_is_loaded(tmp_path_factory, sessions, counters, heartbeat):
     home = Home(tmp_path_factory.mktemp("state"))
-    state = State({(each.agent, each.session_key): each for each in sessions}, "cycle-1", counters, heartbeat)
+    state = state_of(*sessions, heartbeat=heartbeat)
+    state.open_cycle, state.counters = "cycle-1", counters
     for _ in range(2):
         states.save(home, state)
-        assert states.load(home) == (state, None)
-        assert states.peek(home) == state
+        loaded, problem = states.load(home)
+        assert problem is None
+        assert vars(loaded) == vars(states.peek(home)) == vars(state)
 
 
 def saved(home: Home) -> dict[str, object]:
     session = SessionState("main", "agent:main:main", "s1", since=NOW_MS, last_trigger={"archive": NOW_MS})
-    states.save(home, State({("main", "agent:main:main"): session}, "", {"cycles": 3}, NOW_MS))
+    states.save(home, state_of(session))
     loaded: dict[str, object] = json.loads(home.state_file.read_bytes())
     return loaded
 
 
 def test_no_file_is_an_empty_state(home):
-    assert states.load(home) == (State(), None)
-    assert states.peek(home) == State()
+    loaded, problem = states.load(home)
+    assert is_empty(loaded) and problem is None and is_empty(states.peek(home))
     assert not home.root.exists()
 
 
@@ -90,10 +105,10 @@ def test_a_corrupt_file_is_set_aside_and_rebuilt(home, name):
     content = broken_documents()[name]
     saved(home)
     home.state_file.write_bytes(content)
-    assert states.peek(home) == State(), "a reader changes nothing"
+    assert is_empty(states.peek(home)), "a reader changes nothing"
     assert home.state_file.read_bytes() == content
     state, problem = states.load(home)
-    assert state == State() and isinstance(problem, DocumentInvalid)
+    assert is_empty(state) and isinstance(problem, DocumentInvalid)
     aside = list(home.state.glob("moon_state.json.corrupt-*"))
     assert [each.read_bytes() for each in aside] == [content]
     assert aside[0].name in problem.hint
@@ -176,13 +191,13 @@ def test_rebuilt_from_ledger_and_audit_log(tmp_path):
 def test_an_invalid_state_is_never_written(home):
     before = saved(home)
     with pytest.raises(DocumentInvalid):
-        states.save(home, State({("main", "k"): SessionState("main", "k", "", level=7)}, heartbeat=NOW_MS))
+        states.save(home, state_of(SessionState("main", "k", "", level=7)))
     assert json.loads(home.state_file.read_bytes()) == before
 
 
 def test_a_heartbeat_alone_is_written_too(home):
-    states.save(home, State(heartbeat=NOW_MS))
-    states.save(home, State(heartbeat=NOW_MS + 30_000))
+    states.save(home, state_of(heartbeat=NOW_MS))
+    states.save(home, state_of(heartbeat=NOW_MS + 30_000))
     assert states.load(home)[0].heartbeat == NOW_MS + 30_000
     assert [path.name for path in home.state.glob(".*")] == []
     assert home.state_file.stat().st_mode & 0o777 == 0o600
@@ -192,11 +207,11 @@ def test_a_state_folder_that_is_a_file(home):
     home.root.mkdir()
     home.state.write_text("in the way")
     with pytest.raises(MoonError):
-        states.save(home, State(heartbeat=NOW_MS))
+        states.save(home, state_of(heartbeat=NOW_MS))
     with pytest.raises(MoonError) as caught:
         states.load(home)
     assert caught.value.hint
 
 
 def test_the_document_fits_its_schema():
-    assert schema.problems("state", states.as_document(State(heartbeat=NOW_MS))) == []
+    assert schema.problems("state", states.as_document(state_of(heartbeat=NOW_MS))) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import example, given, settings
@@ -297,7 +297,7 @@ def test_a_rollover_cut_short_is_due_whatever_the_usage_is_and_waits_only_for_pe
     assert finished.to_do == ("rollover",) and finished.resume
     busy = finish_rollover(calm, reading(0.01, idle=5), START)
     assert busy.to_do == () and busy.due == ("rollover",)
-    waiting = replace(calm, state=replace(calm.state, retry_at=START + 60_000))
+    waiting = calm._replace(state=calm.state._replace(retry_at=START + 60_000))
     assert finish_rollover(waiting, reading(0.01), START).due == ()
 
 
@@ -518,7 +518,9 @@ def test_what_is_due_gets_done_in_the_end(walked):
     assert state.pending == () and state.retry_at == 0
 
 
-def test_settle_ignores_nothing_that_was_learned():
-    state = SessionState("main", KEY, "s1", archived_mark="m1", replaced=("s0",), pending=("prune",))
-    after = settle(state, {}, "", START)
-    assert after == state
+def test_a_cycle_about_other_sessions_changes_nothing():
+    state = decide(None, reading(0.86), CONFIG, START).state
+    for _ in range(5):
+        state = settle(state, {"archive": "failed"}, "", START)
+    assert state.retry_at > START
+    assert settle(state, {}, "", START) == state, "the pause before the next attempt is not forgotten"
