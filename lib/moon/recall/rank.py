@@ -25,7 +25,7 @@ RETOLD = 2.5
 ALIKE_WORDS = 8
 ALIKE_SHARE = 0.9
 # How many rows get through each look: by their own words, with their surroundings, and by reading them.
-ROUGHLY = 1000
+ROUGHLY = 400
 LOOKED_AT = 200
 NEIGHBOURS_OF = 60
 READ = 100
