@@ -11,7 +11,8 @@ from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, mea
 
 from moon.distill.commands import ranked_commands
 from moon.distill.identifiers import commands_in, identifiers_in, is_command
-from moon.distill.local import distill_locally, without_lead_in
+from moon.distill.judging import without_lead_in
+from moon.distill.local import distill_locally
 from moon.distill.record import LISTS, Distillation, Item, code
 from moon.distill.turns import Turn, bounded, turns_of, without_pastes
 from moon.distill.units import sentences, units_of

@@ -79,14 +79,12 @@ class _closing:
 
 
 def _settings(types: Any, question: Question) -> Any:
-    known = types.GenerateContentConfig.model_fields
-    schema = "response_json_schema" if "response_json_schema" in known else "response_schema"
     return types.GenerateContentConfig(
         system_instruction=question.system,
         temperature=0,
         max_output_tokens=question.max_tokens,
         response_mime_type="application/json",
-        **{schema: dict(question.schema)},
+        response_json_schema=dict(question.schema),
     )
 
 

@@ -1,0 +1,208 @@
+"""How well each unit fits each list: by its cues, by who says it and where, by what was answered to it.
+
+The numbers are weights, found by looking at sessions marked `tuned` in tests/bench/planted; `make bench-distill` shows
+what they are worth on the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from moon.distill.cues import FAILURE, cue
+from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
+from moon.distill.session import Session, corrects
+from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
+from moon.distill.units import Unit, terms
+
+JUDGED = ("decisions", "rules", "milestones", "open_tasks")
+CUES = {"decisions": "decision", "rules": "rule", "milestones": "milestone", "open_tasks": "task"}
+# Who says it. A tool's output decides nothing, rules nothing, and asks for nothing.
+ROLES = {
+    "decisions": {USER: 1.5, ASSISTANT: 0.75, SUMMARY: 0.9},
+    "rules": {USER: 1.7, ASSISTANT: 0.4, SUMMARY: 0.8},
+    "milestones": {USER: 0.9, ASSISTANT: 1.1, SUMMARY: 0.9, RESULT: 0.45},
+    "open_tasks": {USER: 1.4, ASSISTANT: 0.9, SUMMARY: 1.0},
+}
+HEADINGS = {
+    "decisions": re.compile(r"(?i)decision|decided|agreed|entscheid|décision|decisi|решени|决定|決定"),
+    "rules": re.compile(r"(?i)rule|constraint|convention|polic|preference|regel|règle|regla|правил|规则"),
+    "milestones": re.compile(
+        r"(?i)done|complete|result|milestone|shipped|progress|finished|erledigt|fait|hecho|готово|完成"
+    ),
+    "open_tasks": re.compile(
+        r"(?i)todo|to-do|next|open|remaining|pending|action|left|offen|aufgabe|reste|à faire|pendient|待办|下一步"
+    ),
+}
+LEAST = 0.55
+# A sentence that finds no room in the list it fits best may stand in another that it fits too.
+SECOND_CHOICE = 0.75
+CONSIDERED = 400
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A unit with its score for one list."""
+
+    unit: Unit
+    score: float
+    words: frozenset[str]
+    sources: tuple[str, ...]
+
+
+def judge(session: Session) -> dict[str, list[Judged]]:
+    """For each list the units that fit it, the best first, none that says the same as a better one."""
+    judged: dict[str, list[Judged]] = {name: [] for name in JUDGED}
+    for unit, words in zip(session.units, session.words, strict=True):
+        scores = {name: _score(name, unit, words, session) for name in JUDGED}
+        best = max(scores.values())
+        for name, score in scores.items():
+            if score >= LEAST:
+                fit = score if score == best else score * SECOND_CHOICE
+                judged[name].append(Judged(unit, fit, words, _sources(unit, session)))
+    kept = {name: _without_doubles(candidates) for name, candidates in judged.items()}
+    done = kept["milestones"]
+    kept["open_tasks"] = [task for task in kept["open_tasks"] if not any(_closes(each, task) for each in done)]
+    return kept
+
+
+def judge_for_summary(session: Session) -> list[Judged]:
+    """All units by how well they say what the session was about."""
+    judged = [
+        Judged(unit, session.centrality(words) * _telling(unit), words, (unit.event_id,))
+        for unit, words in zip(session.units, session.words, strict=True)
+    ]
+    return sorted(judged, key=lambda each: (-each.score, each.unit.turn, each.unit.position))
+
+
+def _telling(unit: Unit) -> float:
+    if unit.role == RESULT or (unit.is_question and unit.role != USER):
+        return 0.0
+    weight = {USER: 1.2, ASSISTANT: 0.8, SUMMARY: 1.3}[unit.role]
+    weight *= 0.5 if unit.is_question else 1.0
+    weight *= 2.0 if unit.role == USER and unit.turn == 0 else 1.0
+    return weight * (0.4 if cue("chatter").search(unit.text) else 1.0)
+
+
+def _sources(unit: Unit, session: Session) -> tuple[str, ...]:
+    answer = session.assented.get(unit.turn)
+    return (unit.event_id, answer.event_id) if answer else (unit.event_id,)
+
+
+def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> float:
+    weight = ROLES[name].get(unit.role, 0.0)
+    strength = _strength(name, unit, session) if weight else 0.0
+    return strength * weight * _common(unit, words, session) * _timeliness(name, unit, session) if strength else 0.0
+
+
+def _strength(name: str, unit: Unit, session: Session) -> float:
+    """How much the words say that this unit belongs to that list."""
+    if _says_too_little(unit):
+        return 0.0
+    if name == "decisions" and session.is_answered_question(unit):
+        return 1.3
+    hits = {match.group(0).lower() for match in cue(CUES[name]).finditer(unit.text)}
+    strength = min(2.0, 1.0 * bool(hits) + 0.35 * max(0, len(hits) - 1))
+    if unit.heading and HEADINGS[name].search(unit.heading):
+        strength += 1.2
+    strength += _EXTRA[name](unit, session, bool(strength))
+    if unit.is_question:
+        strength *= 0.3 if unit.role == USER else 0.2
+    return strength
+
+
+def _says_too_little(unit: Unit) -> bool:
+    """A mere yes, or a word or two."""
+    only_yes = len(unit.text) < 25 and bool(cue("assent").fullmatch(unit.text.strip(" .!,")))
+    return (unit.role == USER and only_yes) or (len(unit.text) < 8 and unit.text.isascii())
+
+
+def _decides(unit: Unit, session: Session, cued: bool) -> float:
+    extra = 0.0
+    if unit.turn in session.assented and not unit.is_question:
+        extra += 0.9 if unit.position == session.ends[unit.turn] else 0.4
+    if unit.role == USER:
+        extra += 0.8 if unit.position == 0 and corrects(unit.text) else 0.0
+        extra += 0.35 if cue("order").match(without_lead_in(unit.text)) else 0.0
+        # What a user states in answer to the assistant mostly settles something, in whatever words.
+        extra += 0.4 if unit.turn in session.replies and len(unit.text) >= 12 else 0.0
+    return extra
+
+
+def _rules(unit: Unit, session: Session, cued: bool) -> float:
+    return 0.3 if cued and unit.role == USER and not cue("when").search(unit.text) else 0.0
+
+
+def _reports(unit: Unit, session: Session, cued: bool) -> float:
+    if unit.ticked:
+        return 1.0
+    names = 0.25 if cued and identifiers_in(unit.text) else 0.0
+    return names + (0.3 if cued and FAILURE.search(unit.text) else 0.0)
+
+
+def _is_due(unit: Unit, session: Session, cued: bool) -> float:
+    return 0.5 if cued and cue("when").search(unit.text) else 0.0
+
+
+_EXTRA: dict[str, Callable[[Unit, Session, bool], float]] = {
+    "decisions": _decides,
+    "rules": _rules,
+    "milestones": _reports,
+    "open_tasks": _is_due,
+}
+
+
+def without_lead_in(text: str) -> str:
+    """A sentence without the "OK, great:" before it."""
+    while match := cue("lead_in").match(text):
+        rest = text[match.end() :].lstrip()
+        if rest[:1] not in (",", ".", "!", ":", ";", "-", "–", "—", "，", "。", "！"):
+            return text
+        text = rest.lstrip(",.!:;-–—，。！ ")
+    return text
+
+
+def _common(unit: Unit, words: frozenset[str], session: Session) -> float:
+    """What makes a unit worth keeping in any list."""
+    named = sum(WEIGHT[found.kind] for found in identifiers_in(unit.text)) + 0.5 * sum(1 for _ in quoted_in(unit.text))
+    factor = 1.0 + 0.35 * session.centrality(words) + min(0.4, 0.13 * named)
+    factor *= 0.5 if cue("hedge").search(unit.text) and not session.is_answered_question(unit) else 1.0
+    factor *= 0.45 if cue("chatter").search(unit.text) else 1.0
+    factor *= 0.6 if unit.turn in session.corrected else 1.0
+    if len(unit.text) < 20:
+        factor *= 0.55 if len(words) < 3 else 0.85
+    return factor
+
+
+def _timeliness(name: str, unit: Unit, session: Session) -> float:
+    """What is open counts most near the end; what was decided last replaces what was decided first."""
+    place = session.place(unit)
+    return {"open_tasks": 0.75 + 0.45 * place, "decisions": 0.95 + 0.1 * place}.get(name, 1.0)
+
+
+def overlap(left: frozenset[str], right: frozenset[str]) -> float:
+    """The share of the shorter one's words that the other has too."""
+    return len(left & right) / max(1, min(len(left), len(right)))
+
+
+def _without_doubles(candidates: Sequence[Judged]) -> list[Judged]:
+    """Of units that say the same, the better one; of equals, the later one."""
+    ordered = sorted(candidates, key=lambda each: (-each.score, -each.unit.turn, each.unit.position))
+    chosen: list[Judged] = []
+    for candidate in ordered[:CONSIDERED]:
+        if not any(_same(candidate.words, other.words) for other in chosen):
+            chosen.append(candidate)
+    return chosen
+
+
+def _same(left: frozenset[str], right: frozenset[str]) -> bool:
+    return overlap(left, right) >= 0.6 and len(left & right) >= 3
+
+
+def _closes(milestone: Judged, task: Judged) -> bool:
+    """Whether a later result speaks of what a task was about, apart from the words that made it a task."""
+    if milestone.unit.turn <= task.unit.turn:
+        return False
+    about = terms(cue("when").sub(" ", cue("task").sub(" ", task.unit.text)))
+    return len(about) >= 2 and len(milestone.words & about) / len(about) >= 0.6
