@@ -8,7 +8,7 @@ from typing import Any
 
 from moon import audit
 from moon.config import Config
-from moon.errors import MoonError, UsageWrong
+from moon.errors import MoonError, SessionUnknown, UsageWrong
 from moon.files import append_line
 from moon.openclaw.client import OpenClaw, agent_of
 from moon.openclaw.locate import open_stores
@@ -63,9 +63,14 @@ def _was_sent(home: Home, key: str) -> bool:
 
 
 def _has_arrived(config: Config, session_key: str, key: str) -> bool:
-    """Does the session's transcript hold the message already? Unknown counts as no: the gateway checks as well."""
+    """Does the session's transcript hold the message already? Raises `SessionUnknown`: a mistyped key would make one.
+
+    A store that cannot be read counts as no, since the gateway checks as well.
+    """
     try:
         store, entry = open_stores(config).find(session_key)
         return any(key.encode() in event.data for event in store.events(entry.transcript))
+    except SessionUnknown:
+        raise
     except MoonError:
         return False
