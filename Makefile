@@ -19,6 +19,8 @@ $(VENV)/.core: pyproject.toml
 		echo "hint: install one (Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e .
+	@# What venv brings along of setuptools would be loaded at every start of the interpreter.
+	@$(PY) -m pip uninstall --quiet --yes setuptools
 	@touch $@
 
 $(VENV)/.made: $(VENV)/.core
@@ -53,6 +55,7 @@ bench: venv ## What a tick and archiving cost, beside something measured in the 
 	$(PY) tests/bench/bench_archive.py
 
 bench-distill: venv ## How much of what was planted the distillers keep
+	$(PIP) -e '.[bench]'
 	$(PY) tests/bench/bench_distill.py
 
 bench-recall: venv ## How often the right message comes back for a question

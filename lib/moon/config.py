@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from moon import __version__, schema
@@ -20,10 +19,25 @@ from moon.paths import Home
 
 Section = TypeVar("Section")
 Values = dict[str, Any]
-# Most sections are named tuples: Python makes them eight times as fast as frozen dataclasses, which an idle tick
-# notices. Those with a key named `index` cannot be, because tuples have a method of that name.
 # Variables that steer Moon itself and are no configuration keys.
 RESERVED = frozenset({"MOON_HOME", "MOON_CONFIG", "MOON_NOW", "MOON_PYTHON", "MOON_DEBUG", "MOON_LOCK_FD"})
+
+
+# Sections are named tuples: Python makes them eight times as fast as frozen dataclasses, which an idle tick notices.
+class Frozen:
+    """For sections with a key named `index`, which no tuple can have."""
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"configuration does not change: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frozen) and self.__dict__ == other.__dict__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.__dict__})"
 
 
 class Thresholds(NamedTuple):
@@ -98,8 +112,7 @@ class Distill(NamedTuple):
     openai: ModelProvider
 
 
-@dataclass(frozen=True)
-class Qmd:
+class Qmd(Frozen):
     enabled: str | bool
     bin: str
     index: str
@@ -131,8 +144,7 @@ class Retention(NamedTuple):
     cycles_days: int
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Frozen):
     """What moon.yaml and the environment say, with every default filled in."""
 
     thresholds: Thresholds

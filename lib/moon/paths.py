@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 SAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -25,11 +24,11 @@ def safe_name(text: str, limit: int = 48) -> str:
     return f"{plain}.{digest}" if plain else digest
 
 
-@dataclass(frozen=True)
 class Home:
     """The folder MOON_HOME and what lies in it."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     @classmethod
     def from_environment(cls) -> Home:

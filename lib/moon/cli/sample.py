@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from moon import config as configuration
 from moon.cli.run import say_error
@@ -31,8 +31,7 @@ def main(arguments: list[str]) -> int:
     return tick(home, config, options.json)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the command line says; a bare call, as the timer makes it, needs no parser for that."""
 
     no_exec: bool = False

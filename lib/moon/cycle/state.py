@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from moon import schema
 from moon.clock import format_ms, now_ms, parse_ms
@@ -29,8 +29,7 @@ LATE_INTERVALS = 5
 LATE_SECONDS = 300
 
 
-@dataclass(frozen=True)
-class SessionState:
+class SessionState(NamedTuple):
     """What is remembered of a session. Times in milliseconds since the epoch here, as RFC 3339 text in the file."""
 
     agent: str
@@ -44,21 +43,21 @@ class SessionState:
     retry_at: int = 0
     archived_mark: str = ""
     undistilled: bool = False
-    last_trigger: dict[str, int] = field(default_factory=dict)
+    last_trigger: Mapping[str, int] = MappingProxyType({})
     replaced: tuple[str, ...] = ()
     ratio: float | None = None
     deferred: str = ""
 
 
-@dataclass
 class State:
     """The whole state. `open_cycle` names the cycle document that is not settled yet."""
 
-    sessions: dict[tuple[str, str], SessionState] = field(default_factory=dict)
-    open_cycle: str = ""
-    counters: dict[str, int] = field(default_factory=dict)
-    heartbeat: int = 0
-    asked_command: int = 0
+    def __init__(self) -> None:
+        self.sessions: dict[tuple[str, str], SessionState] = {}
+        self.open_cycle = ""
+        self.counters: dict[str, int] = {}
+        self.heartbeat = 0
+        self.asked_command = 0
 
     def count(self, name: str) -> None:
         """Add one to a counter."""
@@ -103,14 +102,14 @@ def _decode(home: Home, data: bytes) -> State:
     has_heartbeat = isinstance(document, dict) and isinstance(document.get("heartbeat"), str)
     if not (has_heartbeat and schema.is_remembered(home.cache, "state", _steady(document))):
         schema.check("state", document, path=str(home.state_file))
-    sessions = [_session(entry) for entry in document["sessions"]]
-    return State(
-        sessions={(each.agent, each.session_key): each for each in sessions},
-        open_cycle=document["open_cycle"] or "",
-        counters=dict(document["counters"]),
-        heartbeat=parse_ms(document["heartbeat"]) or 0,
-        asked_command=parse_ms(document.get("asked_command")) or 0,
-    )
+    state = State()
+    for session in map(_session, document["sessions"]):
+        state.sessions[(session.agent, session.session_key)] = session
+    state.open_cycle = document["open_cycle"] or ""
+    state.counters = dict(document["counters"])
+    state.heartbeat = parse_ms(document["heartbeat"]) or 0
+    state.asked_command = parse_ms(document.get("asked_command")) or 0
+    return state
 
 
 def _session(entry: dict[str, Any]) -> SessionState:
@@ -120,8 +119,7 @@ def _session(entry: dict[str, Any]) -> SessionState:
     values["last_trigger"] = {name: parse_ms(when) or 0 for name, when in values["last_trigger"].items()}
     values["pending"] = tuple(values["pending"])
     values["replaced"] = tuple(values["replaced"])
-    known = SessionState.__dataclass_fields__
-    return SessionState(**{name: value for name, value in values.items() if name in known})
+    return SessionState(**{name: value for name, value in values.items() if name in SessionState._fields})
 
 
 def as_document(state: State) -> dict[str, Any]:
@@ -137,7 +135,7 @@ def as_document(state: State) -> dict[str, Any]:
 
 
 def _entry(session: SessionState) -> dict[str, Any]:
-    values = asdict(session)
+    values = session._asdict()
     for name in TIMES:
         values[name] = format_ms(values[name]) if values[name] else None
     values["last_trigger"] = {name: format_ms(when) for name, when in session.last_trigger.items()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moon.clock import format_ms, parse_ms
+from moon.openclaw.store import storable
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,6 @@ def flatten(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return storable(value) if isinstance(value, str) else ""
-
-
-def storable(text: str) -> str:
-    """The text without half surrogate pairs, which JavaScript leaves where it cuts a text and UTF-8 cannot hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def event_id(line: bytes) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from moon.config import Config
 from moon.errors import MoonError, SessionUnknown, StoreAbsent, StoreForeign
-from moon.openclaw.events import storable
 from moon.openclaw.jsonl_store import JsonlStore
 from moon.openclaw.sqlite_store import SqliteStore
-from moon.openclaw.store import SessionEntry, Transcript, TranscriptStore
+from moon.openclaw.store import SessionEntry, Transcript, TranscriptStore, storable
 
 
 def state_dir(config: Config) -> Path:
@@ -21,13 +19,13 @@ def state_dir(config: Config) -> Path:
     return Path(named).expanduser() if named else Path.home() / ".openclaw"
 
 
-@dataclass
 class Stores:
     """All stores of one OpenClaw. What can not be read is kept in `problems`; the other stores go on."""
 
-    folder: Path
-    stores: list[TranscriptStore]
-    problems: list[MoonError] = field(default_factory=list)
+    def __init__(self, folder: Path, stores: list[TranscriptStore], problems: Iterable[MoonError] = ()) -> None:
+        self.folder = folder
+        self.stores = stores
+        self.problems = list(problems)
 
     def sessions(self) -> Iterator[tuple[TranscriptStore, SessionEntry]]:
         """Every session with the store it is in. A key that two generations list counts once, in the newer one."""
@@ -86,7 +84,7 @@ class Stores:
             return store, transcript
         for holder, left in self.transcripts():
             if (left.agent, left.session_id) == (transcript.agent, transcript.session_id):
-                return holder, replace(left, key=left.key or transcript.key)
+                return holder, left._replace(key=left.key or transcript.key)
         return None
 
 

@@ -7,7 +7,6 @@ a `problem`, never left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from moon.clock import parse_ms
@@ -20,8 +19,7 @@ class StoredEvent(NamedTuple):
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class SessionEntry:
+class SessionEntry(NamedTuple):
     """A session as its store lists it; times in milliseconds since the epoch, None where the store says nothing."""
 
     agent: str
@@ -42,8 +40,7 @@ class SessionEntry:
         return Transcript(self.agent, self.key, self.session_id)
 
 
-@dataclass(frozen=True)
-class Transcript:
+class Transcript(NamedTuple):
     """A transcript that the store holds, current or left over.
 
     `key` is empty when no session names it any more. `place` is the store's own business: where inside it these bytes
@@ -95,6 +92,11 @@ def read_entry(agent: str, key: str, session_id: str, entry: dict[str, Any]) -> 
         running=entry.get("status") == "running",
         compactions=whole(entry.get("compactionCount")) or 0,
     )
+
+
+def storable(text: str) -> str:
+    """The text without half surrogate pairs, which JavaScript leaves where it cuts a text and UTF-8 cannot hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def whole(value: Any) -> int | None:

@@ -7,7 +7,7 @@ command where a store can not be read, and an estimate from the transcript's siz
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from moon.config import Config
 from moon.errors import MoonError
@@ -19,8 +19,7 @@ BYTES_PER_TOKEN = 5
 DEFAULT_WINDOW = 200_000
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """One session's usage at one moment. `trusted` says whether the numbers may lead to something destructive."""
 
     agent: str
@@ -40,8 +39,7 @@ class Reading:
     idle_seconds: int | None
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """All readings, with what went wrong on the way."""
 
     readings: list[Reading]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from moon import audit
 from moon.clock import format_ms
 from moon.config import Config
 from moon.cycle import document as cycles
 from moon.cycle.state import SessionState, State
-from moon.cycle.stations import start_station
 from moon.errors import DocumentInvalid, MoonError, StoreAbsent
 from moon.files import Lock
 from moon.openclaw.locate import Stores, open_stores
@@ -19,7 +16,7 @@ from moon.openclaw.rows import Row, row_of, transcript_row, usage_document
 from moon.openclaw.store import Transcript
 from moon.openclaw.usage import Measured, Reading, measure
 from moon.paths import Home
-from moon.sampling.plan import Decision, decide, finish_rollover, settle
+from moon.sampling.plan import Decision, decide, finish_rollover, is_waiting, settle
 
 # A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
 RESUMES = 3
@@ -27,8 +24,7 @@ RESUMES = 3
 ASK_AGAIN_MS = 300_000
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """What one look at all sessions found."""
 
     rows: list[Row]
@@ -60,8 +56,14 @@ def look(home: Home, config: Config, state: State, now: int) -> Sample:
             decision = finish_rollover(decision, reading, now)
         decisions.append(decision)
         rows.append(decided_row(reading, decision))
-        rows += replaced_rows(decision.state)
+        rows += [] if is_waiting(decision.state, now) else replaced_rows(decision.state)
     return Sample(rows, problems, decisions)
+
+
+def _audit(home: Home, action: str, outcome: str, **more: Any) -> None:
+    from moon import audit
+
+    audit.record(home, action, outcome, **more)
 
 
 def decided_row(reading: Reading, decision: Decision) -> Row:
@@ -103,7 +105,7 @@ def remember(home: Home, state: State, sample: Sample, now: int) -> None:
         state.sessions[key] = after
         if after.deferred and after.deferred != (before.deferred if before else ""):
             state.count("deferred")
-            audit.record(
+            _audit(
                 home,
                 "sample",
                 "deferred",
@@ -137,7 +139,7 @@ def take_up(home: Home, state: State, lock: Lock, now: int) -> None:
     following = cycles.next_station(document)
     if document["finished_at"] is None and following and document.get("resumed", 0) < RESUMES:
         document["resumed"] = document.get("resumed", 0) + 1
-        audit.record(home, "sample", "resumed", cycle_id=document["cycle_id"], reason=f"cut short before {following}")
+        _audit(home, "sample", "resumed", cycle_id=document["cycle_id"], reason=f"cut short before {following}")
         start(home, document, lock)
     settle_cycle(state, document, now)
 
@@ -145,6 +147,8 @@ def take_up(home: Home, state: State, lock: Lock, now: int) -> None:
 def start(home: Home, document: cycles.Document, lock: Lock) -> None:
     """Write the cycle document and become its first station that has work. Does not return."""
     cycles.write(home, document)
+    from moon.cycle.stations import start_station
+
     start_station(home, cycles.next_station(document), document, lock)
 
 
@@ -156,7 +160,7 @@ def _read_open(home: Home, state: State) -> cycles.Document | None:
         return None
     except DocumentInvalid as error:
         path.replace(path.with_suffix(".json.invalid"))
-        audit.record(home, "sample", "failed", cycle_id=state.open_cycle, reason=error.message)
+        _audit(home, "sample", "failed", cycle_id=state.open_cycle, reason=error.message)
         return None
 
 
@@ -175,7 +179,9 @@ def settle_cycle(state: State, document: cycles.Document, now: int) -> None:
             state.sessions[key] = settle(session, outcomes, _mark(archived), now)
         elif outcomes.get("archive") in ("done", "nothing"):
             left = tuple(each for each in session.replaced if each != row["session_id"])
-            state.sessions[key] = replace(session, replaced=left)
+            state.sessions[key] = session._replace(replaced=left)
+        else:
+            state.sessions[key] = settle(session, {"archive": "failed"}, "", now)
     state.open_cycle = ""
 
 

@@ -12,7 +12,7 @@ done (refused, failed) stays due and is tried again, with growing pauses.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from moon.config import Config
 from moon.cycle.document import STATIONS
@@ -36,8 +36,7 @@ RETRY_LAST_MS = 3_600_000
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """One session's next state, and what is due now. `deferred` is the part of `due` that waits."""
 
     state: SessionState
@@ -84,7 +83,7 @@ def decide(before: SessionState | None, reading: Reading, config: Config, now: i
     state = before or SessionState(reading.agent, reading.session_key, reading.session_id, since=now)
     if state.session_id != reading.session_id:
         state = _replaced(state, reading, now)
-    state = replace(state, ratio=reading.ratio)
+    state = state._replace(ratio=reading.ratio)
     state = _cool(_fall(state, reading, config, now), config, now)
     level = level_of(reading.ratio, config)
     if not reading.trusted:
@@ -100,7 +99,7 @@ def _replaced(state: SessionState, reading: Reading, now: int) -> SessionState:
     earlier = dict.fromkeys((*state.replaced, state.session_id))
     # A session can switch back to an id that it had before.
     earlier.pop(reading.session_id, None)
-    return replace(fresh, replaced=tuple(earlier), last_trigger=state.last_trigger)
+    return fresh._replace(replaced=tuple(earlier), last_trigger=state.last_trigger)
 
 
 def _fall(state: SessionState, reading: Reading, config: Config, now: int) -> SessionState:
@@ -110,7 +109,7 @@ def _fall(state: SessionState, reading: Reading, config: Config, now: int) -> Se
         return state
     if reading.ratio >= threshold_of(state.level, config) - config.thresholds.hysteresis:
         return state
-    return replace(state, state=COOLDOWN, since=now, pending=(), attempts=0, retry_at=0, deferred="")
+    return state._replace(state=COOLDOWN, since=now, pending=(), attempts=0, retry_at=0, deferred="")
 
 
 def _cool(state: SessionState, config: Config, now: int) -> SessionState:
@@ -120,12 +119,11 @@ def _cool(state: SessionState, config: Config, now: int) -> SessionState:
     passed = now - state.since
     if 0 <= passed < config.thresholds.cooldown_seconds * 1000:
         return state
-    return replace(state, state=NORMAL, level=0, since=now)
+    return state._replace(state=NORMAL, level=0, since=now)
 
 
 def _trigger(state: SessionState, level: int, config: Config, now: int) -> SessionState:
-    return replace(
-        state,
+    return state._replace(
         state=TRIGGERED[level],
         level=level,
         since=now,
@@ -145,7 +143,7 @@ def _what_is_due(state: SessionState, reading: Reading, config: Config, now: int
     if is_unarchived(state, reading, config):
         return Decision(state, ("archive", "index"), reason="idle with events that are not archived yet")
     if is_undistilled(state, reading, config, now):
-        marked = replace(state, last_trigger={**state.last_trigger, "pending": now})
+        marked = state._replace(last_trigger={**state.last_trigger, "pending": now})
         return Decision(marked, ("distill",), reason="pruned, but not distilled yet")
     return Decision(state, reason=reading.doubt)
 
@@ -156,7 +154,7 @@ def finish_rollover(decision: Decision, reading: Reading, now: int) -> Decision:
         return decision
     due = tuple(station for station in STATIONS if station in decision.due or station == "rollover")
     held = ("rollover",) if reading.active else ()
-    return replace(decision, due=due, deferred=decision.deferred + held, reason="a rollover was cut short", resume=True)
+    return decision._replace(due=due, deferred=decision.deferred + held, reason="a rollover was cut short", resume=True)
 
 
 def _pending(state: SessionState, reading: Reading) -> Decision:
@@ -166,9 +164,9 @@ def _pending(state: SessionState, reading: Reading) -> Decision:
     due = tuple(each for each in STATIONS if each in state.pending or (held and each in ("archive", "index")))
     reason = "the session is in use" if reading.active else reading.doubt
     if not held or not reason:
-        return Decision(replace(state, deferred=""), due, reason=f"{state.ratio} of the prompt budget")
+        return Decision(state._replace(deferred=""), due, reason=f"{state.ratio} of the prompt budget")
     waits = tuple(each for each in due if each in held or each not in state.pending)
-    return Decision(replace(state, deferred=reason), due, waits, reason)
+    return Decision(state._replace(deferred=reason), due, waits, reason)
 
 
 def is_unarchived(state: SessionState, reading: Reading, config: Config) -> bool:
@@ -192,13 +190,15 @@ def settle(state: SessionState, outcomes: dict[str, str], mark: str, now: int) -
     """Take in what a finished cycle did for this session.
 
     `outcomes`: station → done | nothing | deferred | refused | failed | unreachable. What is done is no longer pending;
-    what was deferred is tried at the next tick, all else after a pause that grows.
+    what was deferred is tried at the next tick, all else after a pause that grows. A cycle that was only about other
+    sessions changes nothing.
     """
+    if not outcomes:
+        return state
     done = {station for station, outcome in outcomes.items() if outcome in ("done", "nothing")}
     failed = any(outcome in ("failed", "refused", "unreachable") for outcome in outcomes.values())
     attempts = state.attempts + 1 if failed else 0
-    return replace(
-        state,
+    return state._replace(
         pending=tuple(station for station in state.pending if station not in done),
         attempts=attempts,
         retry_at=now + retry_pause(attempts) if failed else 0,
