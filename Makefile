@@ -9,10 +9,10 @@ FIND_PYTHON = for each in python3 python3.13 python3.12 python3.11 python3.10 /u
 	"$$each" -c 'import ensurepip, sqlite3, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$each" && break; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
-.PHONY: help venv demo test lint types check e2e bench bench-distill bench-recall docs install uninstall clean
+.PHONY: help venv demo test lint types check e2e bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 $(VENV)/.core: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 or later with venv found" >&2; \
@@ -58,8 +58,11 @@ bench-distill: venv ## How much of what was planted the distillers keep
 	$(PIP) -e '.[bench]'
 	$(PY) tests/bench/bench_distill.py
 
-bench-recall: venv ## How often the right message comes back for a question
+bench-recall: venv ## How often the right message comes back for a question (DATA=conversations.json)
 	$(PY) tests/bench/bench_recall.py
+
+bench-recall-speed: venv ## How long an answer takes among EVENTS=1000000 messages (DATA=conversations.json)
+	$(PY) tests/bench/bench_recall_speed.py
 
 docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
 	$(PY) -E -s lib/launch.py install docs
