@@ -43,7 +43,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"|\b\d{1,2}\.\d{1,2}\.(?:\d{4}|\d\d)\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b",
     ),
     ("time", r"\b\d{1,2}:\d\d(?:\s?[ap]m)?\b|\b\d{1,2}\s?[ap]m\b"),
-    ("money", r"[$€£¥]\s?\d[\d.,']*\d?[kKM]?|\b\d[\d.,']*\d?\s?(?:USD|EUR|CHF|GBP|€|\$|£|Euro|euros?|dollars?)(?!\w)"),
+    (
+        "money",
+        r"[$€£¥]\s?\d[\d.,']+[kKM]?|[€£¥]\s?\d|\b\d[\d.,']*\d?\s?(?:USD|EUR|CHF|GBP|€|\$|£|Euro|euros?|dollars?)(?!\w)",
+    ),
     ("ticket", r"\b[A-Z][A-Z0-9]{1,9}-\d+\b(?!-\w)|(?<![\w&])#\d+\b|(?<!\w)![0-9]+\b|\b[^\W\d_]{1,3}-\d+/\d+\b"),
     ("serial", r"(?<![\w-])\d{2,}-\d{3,}(?:-\d+)*(?![\w-])|\b\d{3,}-[A-Z]+\b"),
     ("hash", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"),

@@ -80,7 +80,7 @@ def _telling(unit: Unit) -> float:
     if unit.role == RESULT or (unit.is_question and unit.role != USER):
         return 0.0
     weight = {USER: 1.2, ASSISTANT: 0.8, SUMMARY: 1.3}[unit.role]
-    weight *= 0.5 if unit.is_question else 1.0
+    weight *= 0.25 if unit.is_question else 1.0
     weight *= 2.0 if unit.role == USER and unit.turn == 0 else 1.0
     return weight * (0.4 if cue("chatter").search(unit.text) else 1.0)
 

@@ -32,6 +32,7 @@ FIRST_MAY_EXCEED = 1.5
 BULLET = 3
 MISSES = 8
 SUMMARY_CANDIDATES = 60
+LONGEST_SUMMARY = 8
 IDENTIFIERS_RANKED = 300
 # An identifier that only a tool printed, and only once or twice, is left out.
 LEAST_IDENTIFIER = 0.2
@@ -119,9 +120,13 @@ class _Choice:
     def _summary(self) -> Iterable[Item]:
         """What it was about: the most central sentences, none of which stands in another list already."""
         said = [terms(item.text) for name in self._judged for item in self._lists[name]]
+        chosen = 0
         for candidate in judge_for_summary(self._session)[:SUMMARY_CANDIDATES]:
+            if chosen == LONGEST_SUMMARY:
+                return
             if candidate.score > 0.2 and not any(overlap(candidate.words, other) > 0.6 for other in said):
                 said.append(candidate.words)
+                chosen += 1
                 yield self._item(candidate)
 
     def _identifiers(self) -> list[Item]:

@@ -44,7 +44,7 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
 
 
 def _announce(steps: list[Step]) -> Entry:
-    words = f"would distill {len(steps)} archives: " + ", ".join(step.segment.sha256[:12] for step in steps)
+    words = f"would distill {_count(len(steps))}: " + ", ".join(step.segment.sha256[:12] for step in steps)
     return {"outcome": "nothing", "words": words if steps else "every archive is distilled already"}
 
 
@@ -58,10 +58,14 @@ def _entry(records: list[Record], archives: int, news: list[str]) -> Entry:
         "outcome": "done",
         "archives": [record["archive_sha256"] for record in records],
         "memory_files": files,
-        "words": f"{len(records)} archives distilled by {providers}",
+        "words": f"{_count(len(records))} distilled by {providers}",
         "audit": audit_fields(records),
         **({"hint": "; ".join(news)} if news else {}),
     }
+
+
+def _count(archives: int) -> str:
+    return f"{archives} archive" + ("" if archives == 1 else "s")
 
 
 def _show_progress(number: int, total: int, row: Row) -> None:
