@@ -61,6 +61,9 @@ bench-distill: venv ## How much of what was planted the distillers keep
 bench-recall: venv ## How often the right message comes back for a question (DATA=conversations.json)
 	$(PY) tests/bench/bench_recall.py
 
+bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=…, EVENTS=1000000)
+	$(PY) tests/bench/bench_recall_speed.py
+
 bench-recall-speed: venv ## How long an answer takes among EVENTS=1000000 messages (DATA=conversations.json)
 	$(PY) tests/bench/bench_recall_speed.py
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench.bench_recall import ROOT, Moon, header, questions, turns
+from bench_recall import ROOT, Moon, header, questions, turns
 
 AGENTS = 10
 SESSION_EVENTS = 200

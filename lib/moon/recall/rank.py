@@ -23,7 +23,7 @@ REPEATED = 0.3
 RETELLING = frozenset({"compaction", "branch_summary"})
 RETOLD = 2.5
 ALIKE_WORDS = 8
-ALIKE_SHARE = 0.9
+ALIKE_SHARE = 0.85
 # How many rows get through each look: by their own words, with their surroundings, and by reading them.
 ROUGHLY = 400
 LOOKED_AT = 200

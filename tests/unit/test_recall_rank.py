@@ -1,0 +1,164 @@
+"""The order of results, idea by idea: each on a small archive where only that idea can decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from moon.clock import parse_ms
+from moon.recall import embedded, gather
+from moon.recall.dates import Calendar
+from moon.recall.features import TEXT_FEATURES, WORD_FEATURES
+from moon.recall.rank import WEIGHTS
+from moon.textindex import Filters, MessageRow, SegmentSource, TextIndexWriter, open_writer
+
+FILLER = [
+    "The weather stays as it is.",
+    "Somebody left the window open again.",
+    "It was a long meeting with little to show for it.",
+    "I will have a look at it on Monday.",
+    "The train was late, as it is every day.",
+    "That sounds good to me.",
+]
+Ask = Callable[..., list[str]]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[TextIndexWriter]:
+    with open_writer(tmp_path / "recall.sqlite") as opened:
+        for number in range(12):
+            add(opened, f"filler{number}", [f"{text} ({number})" for text in FILLER])
+        yield opened
+
+
+@pytest.fixture
+def ask(index: TextIndexWriter) -> Ask:
+    instant = parse_ms("2026-11-22T12:00:00Z")
+    assert instant is not None
+
+    def answer(question: str, limit: int = 10, **limits: str) -> list[str]:
+        found = embedded.search(index, question, Filters(**limits), Calendar(instant, "UTC"))
+        return [hit.row.event_id for hit in embedded.hits(index, found.scored, limit)]
+
+    return answer
+
+
+def add(index: TextIndexWriter, session: str, texts: list[str], day: str = "2026-01-05") -> None:
+    """A session whose events are called `session-0`, `session-1`, …"""
+    rows = [
+        MessageRow(f"{session}-{at}", at + 1, ("user", "assistant")[at % 2], text, f"{day}T10:{at:02}:00Z")
+        for at, text in enumerate(texts)
+    ]
+    index.add_segment(SegmentSource(session, "main", f"key-{session}", session, f"{session}.jsonl"), rows)
+
+
+def test_there_is_a_weight_for_each_feature() -> None:
+    assert len(WEIGHTS) == len(WORD_FEATURES) + len(TEXT_FEATURES)
+
+
+def test_one_missing_word_does_not_empty_the_answer(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The heron nests on the north tower."])
+    assert ask("Where does the purple heron of the baron nest?")[0] == "a-0"
+
+
+def test_irregular_forms(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["We bought the copper kettle."])
+    add(index, "b", ["The kettle is on the stove."])
+    assert ask("buying a kettle")[0] == "a-0"
+
+
+def test_a_member_answers_for_its_class(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["My violin needs new strings."])
+    assert ask("Which instrument was that?")[0] == "a-0"
+
+
+def test_the_reply_to_a_question_is_found_without_its_words(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["What is the combination of the harbour safe?", "Seven, two, nine."])
+    assert "a-1" in ask("combination of the harbour safe")[:2]
+
+
+def test_a_named_time_decides_between_equals(index: TextIndexWriter, ask: Ask) -> None:
+    for month in ("03", "06", "09"):
+        add(index, f"m{month}", ["The boat trip was a success."], day=f"2026-{month}-10")
+    assert ask("How was the boat trip in June?")[0] == "m06-0"
+    assert ask("How was the boat trip on 10 September 2026?")[0] == "m09-0"
+
+
+def test_a_question_for_a_time_prefers_a_text_with_one(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The boiler inspection is a nuisance."])
+    add(index, "b", ["The boiler inspection took place yesterday."])
+    assert ask("When was the boiler inspection?")[0] == "b-0"
+
+
+def test_who_speaks_counts_when_named(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["Keeper: I painted the boat house.", "Pilot: I painted the boat house too, Keeper."])
+    assert ask("What did the Pilot paint?")[0] == "a-1"
+
+
+def test_words_side_by_side_count(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The green man opened the old door of the lamp store."])
+    add(index, "b", ["The man opened the store of the old green lamp at the door."])
+    assert ask("green lamp")[0] == "b-0"
+
+
+def test_the_good_sessions_are_all_shown(index: TextIndexWriter, ask: Ask) -> None:
+    add(
+        index,
+        "loud",
+        [f"The osprey again, sighting {word}." for word in ("one", "two", "three", "four", "five", "six", "seven")],
+    )
+    for number in range(4):
+        add(
+            index,
+            f"quiet{number}",
+            [f"An osprey {verb} here." for verb in ("flew", "dived", "hunted", "rested")[number : number + 1]],
+        )
+    sessions = {event.split("-")[0] for event in ask("osprey")}
+    assert sessions == {"loud", "quiet0", "quiet1", "quiet2", "quiet3"}
+
+
+def test_nearly_equal_texts_are_folded(index: TextIndexWriter, ask: Ask) -> None:
+    text = "Heartbeat of the tide gauge: all sensors of the northern quay answered in time, attempt {}."
+    add(index, "a", [text.format(number) for number in range(9)] + ["The tide gauge of the quay was replaced."])
+    found = ask("tide gauge of the quay")
+    assert len([event for event in found if event.startswith("a-")]) == 2
+
+
+def test_the_parts_of_a_long_message_are_one_result(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["the cormorant log\n" * 600])
+    assert ask("cormorant log") == ["a-0"]
+
+
+def test_agents_are_kept_apart(index: TextIndexWriter, ask: Ask) -> None:
+    index.add_segment(
+        SegmentSource("o", "ops", "k", "o", "o.jsonl"), [MessageRow("o-0", 1, "user", "The heron again.")]
+    )
+    add(index, "a", ["The heron nests."])
+    assert ask("heron", agent="ops") == ["o-0"]
+    assert ask("heron", agent="main") == ["a-0"]
+
+
+def test_common_words_are_only_asked_about_rows_of_rarer_ones(
+    index: TextIndexWriter, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(
+        index,
+        "a",
+        [f"The relay of station {at} is fine." for at in range(60)] + ["The relay of the heron station is broken."],
+    )
+    index.finish()
+    monkeypatch.setattr(gather, "POSTINGS", 20)
+    looked_at: list[int] = []
+    plain = index.matches
+    monkeypatch.setattr(index, "matches", lambda *asked: looked_at.append(len(found := plain(*asked))) or found)
+    assert ask("relay of the heron station")[0] == "a-60"
+    assert sum(looked_at) <= 20
+
+
+def test_typos_are_forgiven_only_when_nothing_else_is_found(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The lighthouse keeper sleeps."])
+    assert ask("lighthuose") == ["a-0"]
+    add(index, "b", ["A lighthuose is a mistyped one."])
+    assert ask("lighthuose") == ["b-0"]
