@@ -75,8 +75,15 @@ def _from_command(
         return
     for entry in entries:
         if (entry.agent, entry.key) not in known:
-            store = stores.store_of(entry.transcript) if stores else None
-            yield read_one(config, store, entry, now, provider="cli")
+            yield read_one(config, _holder(stores, entry), entry, now, provider="cli")
+
+
+def _holder(stores: Stores | None, entry: SessionEntry) -> TranscriptStore | None:
+    """The store with the session's transcript, where there is one that can be read."""
+    try:
+        return stores.store_of(entry.transcript) if stores else None
+    except MoonError:
+        return None
 
 
 def read_one(
