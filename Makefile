@@ -64,9 +64,6 @@ bench-recall: venv ## How often the right message comes back for a question (DAT
 bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=…, EVENTS=1000000)
 	$(PY) tests/bench/bench_recall_speed.py
 
-bench-recall-speed: venv ## How long an answer takes among EVENTS=1000000 messages (DATA=conversations.json)
-	$(PY) tests/bench/bench_recall_speed.py
-
 docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
 	$(PY) -E -s lib/launch.py install docs
 
