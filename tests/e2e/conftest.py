@@ -36,10 +36,11 @@ def talk(openclaw: OpenClaw, model: LoopbackModel, request: pytest.FixtureReques
     """A new session of an agent that no other test uses."""
     number = request.session.stash.setdefault(COUNTER, 0)
     request.session.stash[COUNTER] = number + 1
-    session = Talk(openclaw, model, f"agent:a{number}:main")
+    session = Talk(openclaw, model, f"agent:a{number}:talk")
     yield session
     # Leave nothing that is due, so that the next test's ticks see only its own session.
-    openclaw.run("sessions", "delete", session.key, "--json")
+    deleted = openclaw.run("sessions", "delete", session.key, "--yes", "--json")
+    assert deleted.code == 0, deleted.stdout + deleted.stderr
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from tests.e2e.harness import OpenClaw
 from tests.e2e.loopback_model import Answer, LoopbackModel
 
 BUDGET = 48_000
+# Up to here a session fills by its real size.
+NATURAL = 0.7
 WORDS = [
     "mast",
     "relay",
@@ -72,12 +74,17 @@ class Talk:
         self.lines()
 
     def fill_to(self, ratio: float) -> None:
-        """Talk until so much of the prompt budget is used; long messages, then an exact last step."""
+        """Talk until so much of the prompt budget is used: long messages first, then a turn that lands exactly there.
+
+        OpenClaw's own estimate stays well below its budget, so it does not compact before Moon had its turn.
+        """
         if not self.seen:
             self.say("Good morning. Here come the notes of the season, one after the other.")
-        while self.ratio < ratio:
-            missing = round((ratio - self.ratio) * BUDGET) + 60
+        while self.ratio < min(ratio, NATURAL):
+            missing = round((min(ratio, NATURAL) - self.ratio) * BUDGET) + 60
             self.say(f"Note {len(self.seen)}: " + filler(self.key, min(missing * 4, 110_000)))
+        if self.ratio < ratio:
+            self.say("That was all.", Answer(text="Thank you.", prompt_tokens=round(ratio * BUDGET) + 60))
 
     def requests_since(self, start: int) -> list[dict[str, Any]]:
         """The model requests of this session after the first `start` of all requests."""

@@ -48,8 +48,7 @@ def test_talking_all_through_a_cycle_loses_nothing(talk: Talk, moon: Moon) -> No
 
 
 def test_an_active_run_is_never_interrupted(talk: Talk, moon: Moon) -> None:
-    talk.fill_to(0.6)
-    talk.say("How full are we?", Answer(text="Rather full.", prompt_tokens=BUDGET_USED))
+    talk.fill_to(0.86)
     gate = threading.Event()
     talk.model.script(Answer(text="Done at last.", gate=gate, prompt_tokens=BUDGET_USED))
     running = talk.openclaw.start_turn("Take your time.", talk.key)
