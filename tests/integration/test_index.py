@@ -106,6 +106,7 @@ def test_rebuild_gives_the_same_pages_and_the_same_answers(moon: Moon) -> None:
     moon.home.text_index.unlink()
     report = moon.ok("index", "--rebuild", "--json").json()
     assert report["ok"] and report["details"][0]["archives"] == len(moon.ledger())
+    assert moon.audit("index")[-1]["outcome"] == "rebuilt"
     assert files_below(moon.home.markdown) == pages
     assert sorted(found(moon, "station OR backup OR manifest")) == answers
     assert answers

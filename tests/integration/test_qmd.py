@@ -120,6 +120,7 @@ def test_the_pages_become_a_collection_once_a_run(moon: Moon, qmd: FakeQmd) -> N
     assert qmd.calls() == [["--index", "moon", "update"], added]
     assert run(moon)["qmd"] == {"outcome": "nothing", "files": 2, "changed": 0}
     assert qmd.calls()[2:] == [["--index", "moon", "update"]]
+    assert [line["outcome"] for line in moon.audit("qmd")] == ["done"]
 
 
 def test_qmd_runs_privately_and_without_the_lock(moon: Moon, qmd: FakeQmd) -> None:
@@ -170,6 +171,7 @@ def test_a_broken_qmd_costs_only_its_own_step(moon: Moon, qmd: FakeQmd, mode: st
     qmd.misbehave(mode)
     done = run(moon, **({"MOON_QMD__TIMEOUT_SECONDS": "1"} if mode == "hang" else {}))["qmd"]
     assert done["outcome"] == "failed" and words in done["reason"] and done["hint"]
+    assert moon.audit("qmd")[-1]["outcome"] == "failed"
     qmd.misbehave("")
     assert run(moon)["qmd"]["files"] == 2
 

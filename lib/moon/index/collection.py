@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from moon import audit
 from moon.config import Config
 from moon.errors import MoonError
 from moon.paths import Home
 from moon.qmd import Qmd
 
 
-def update_collection(home: Home, config: Config) -> dict[str, Any]:
-    """Tell QMD about new pages; the `qmd` field of the station's record."""
+def update_collection(home: Home, config: Config, cycle_id: str = "") -> dict[str, Any]:
+    """Tell QMD about new pages; the `qmd` field of the station's record. A change and a failure are audited."""
+    result = _update(home, config)
+    if result["outcome"] in ("done", "failed"):
+        audit.record(home, "qmd", result["outcome"], cycle_id=cycle_id, reason=result.get("reason", ""))
+    if result["outcome"] == "failed":
+        print(f"moon-index: {result['reason']}; the embedded index answers alone", file=sys.stderr)
+        print(f"hint: {result['hint']}", file=sys.stderr)
+    return result
+
+
+def _update(home: Home, config: Config) -> dict[str, Any]:
     if config.qmd.enabled is False:
         return {"outcome": "off", "reason": "qmd.enabled is false"}
     if not home.markdown.is_dir():

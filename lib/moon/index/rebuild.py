@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moon import audit
 from moon.config import Config
 from moon.errors import ArchiveDamaged
 from moon.files import unusable
@@ -31,6 +32,7 @@ def rebuild(home: Home, config: Config, catalog: Catalog) -> Made:
                 made.problems.append(f"archive {segment.sha256[:12]}… was entered, but a search does not find it")
     if config.index.markdown:
         remove_stray_pages(home, catalog)
+    audit.record(home, "index", "rebuilt", ids=made.archives, reason="; ".join(["asked for", *made.problems]))
     return made
 
 

@@ -58,4 +58,4 @@ def _finish(context: Context, indexer: Indexer) -> None:
         context.extra["other_sessions"] = f"failed: {error.message}"
     if indexer.replaced:
         context.extra["rebuilt"] = indexer.replaced
-    context.extra["qmd"] = update_collection(context.home, context.config)
+    context.extra["qmd"] = update_collection(context.home, context.config, context.document["cycle_id"])
