@@ -87,14 +87,15 @@ def test_a_named_time_decides_between_equals(index: TextIndexWriter, ask: Ask) -
 
 
 def test_a_question_for_a_time_prefers_a_text_with_one(index: TextIndexWriter, ask: Ask) -> None:
-    add(index, "a", ["The boiler inspection is a nuisance."])
-    add(index, "b", ["The boiler inspection took place yesterday."])
-    assert ask("When was the boiler inspection?")[0] == "b-0"
+    add(index, "a", ["The boiler inspection is on the third Friday of a month."])
+    add(index, "b", ["The boiler inspection is an awful nuisance for all of us."])
+    assert ask("When is the boiler inspection?")[0] == "a-0"
 
 
 def test_who_speaks_counts_when_named(index: TextIndexWriter, ask: Ask) -> None:
-    add(index, "a", ["Keeper: I painted the boat house.", "Pilot: I painted the boat house too, Keeper."])
-    assert ask("What did the Pilot paint?")[0] == "a-1"
+    add(index, "a", ["Pilot: I painted the boat house, Keeper.", "Keeper: I painted the boat house, Pilot."])
+    assert ask("What did the Pilot paint?")[0] == "a-0"
+    assert ask("What did the Keeper paint?")[0] == "a-1"
 
 
 def test_words_side_by_side_count(index: TextIndexWriter, ask: Ask) -> None:
@@ -104,17 +105,10 @@ def test_words_side_by_side_count(index: TextIndexWriter, ask: Ask) -> None:
 
 
 def test_the_good_sessions_are_all_shown(index: TextIndexWriter, ask: Ask) -> None:
-    add(
-        index,
-        "loud",
-        [f"The osprey again, sighting {word}." for word in ("one", "two", "three", "four", "five", "six", "seven")],
-    )
-    for number in range(4):
-        add(
-            index,
-            f"quiet{number}",
-            [f"An osprey {verb} here." for verb in ("flew", "dived", "hunted", "rested")[number : number + 1]],
-        )
+    birds = ["hawk", "heron", "crane", "stork", "swift", "finch", "raven", "eagle", "robin", "goose", "quail", "egret"]
+    add(index, "loud", [f"The osprey chased a {bird} over the weir." for bird in birds])
+    for number, place in enumerate(["mill", "lock", "quay", "dam"]):
+        add(index, f"quiet{number}", [f"The osprey was at the {place}."])
     sessions = {event.split("-")[0] for event in ask("osprey")}
     assert sessions == {"loud", "quiet0", "quiet1", "quiet2", "quiet3"}
 
