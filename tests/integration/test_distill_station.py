@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback_providers import providers
 from tests.seeded_secrets import IN_CONTEXT, SECRETS
 
 from moon import schema
@@ -271,3 +274,41 @@ def test_the_audit_line_names_the_provider_and_no_words(moon: Moon) -> None:
     assert line["ids"] == [sha]
     assert line["providers"] == {"local": 1}
     assert "import" not in json.dumps(line)
+
+
+def test_a_damaged_archive_does_not_keep_the_others_from_being_distilled(moon: Moon) -> None:
+    moon.archive()
+    moon.write_session("s1", [*TALK, ("user", "Let's name the new folder import-2026.")])
+    moon.archive()
+    ledger = [json.loads(line) for line in (moon.home / "archives" / "ledger.jsonl").read_text().splitlines()]
+    broken = moon.home / ledger[0]["archive_path"]
+    broken.chmod(0o600)
+    broken.rename(broken.with_suffix(".gone"))
+    done = moon.run("distill", "--pending")
+    assert done.returncode == 1
+    assert ledger[0]["archive_path"] in done.stderr
+    assert any("import-2026" in text for text in moon.record(ledger[1]["sha256"])["decisions"])
+    (line,) = moon.audit()
+    assert (line["outcome"], line["ids"]) == ("failed", [ledger[1]["sha256"]])
+
+
+def test_interrupted_it_leaves_nothing_half_written_and_goes_on_later(moon: Moon) -> None:
+    (sha,) = moon.archive()
+    with providers(["hang"]) as server:
+        env = {**moon.env, "OPENAI_BASE_URL": server.url, "MOON_DISTILL__PROVIDERS": "openai"}
+        moon.write_session("s1", [*TALK, ("user", "Please keep all of this in mind. " * 30)])
+        shas = moon.archive()
+        command = [str(ROOT / "bin" / "moon-distill"), "--pending"]
+        child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while not server.requests and time.monotonic() < deadline:
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        words = child.communicate(timeout=30)[1]
+    assert server.requests
+    assert child.returncode == 130
+    assert "nothing was left half-written" in words
+    assert [path.name for path in moon.home.rglob("*tmp*")] == []
+    again = moon.run("distill", "--pending", "--provider", "local")
+    assert again.returncode == 0, again.stderr
+    assert {moon.record(each)["provider"] for each in {sha, *shas}} == {"local"}

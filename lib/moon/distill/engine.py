@@ -10,7 +10,7 @@ from moon.config import Distill
 from moon.distill.local import distill_locally
 from moon.distill.record import Distillation
 from moon.distill.turns import Turn
-from moon.distill.with_model import distill_with_model
+from moon.distill.with_model import Progress, distill_with_model
 from moon.errors import ConfigInvalid
 from moon.model.caller import Caller, Tally
 from moon.model.memory import ModelMemory
@@ -61,12 +61,14 @@ class Engine:
         open_model: OpenModel,
         only: str = "",
         sleep: Callable[[float], None] = time.sleep,
+        progress: Progress = lambda done, total: None,
     ) -> None:
         self._config = config
         self._memory = memory
         self._open_model = open_model
         self._providers = [only] if only else config.providers
         self._sleep = sleep
+        self._progress = progress
         self._news: list[str] = []
 
     def distill(self, turns: Sequence[Turn]) -> Result:
@@ -78,7 +80,7 @@ class Engine:
             try:
                 caller = self._caller(provider)
                 caller.tally = spend
-                made = distill_with_model(caller, turns, self._config)
+                made = distill_with_model(caller, turns, self._config, self._progress)
             except (ModelFailed, ConfigInvalid) as failure:
                 attempts.append(self._note(provider, caller, failure))
                 continue

@@ -21,11 +21,11 @@ from moon.distill.units import terms
 SHARES = {
     "rules": 0.11,
     "open_tasks": 0.19,
-    "decisions": 0.28,
+    "decisions": 0.26,
     "milestones": 0.12,
-    "commands": 0.11,
+    "commands": 0.15,
     "identifiers": 0.10,
-    "summary": 0.09,
+    "summary": 0.07,
 }
 # The best item of a list is worth more than the list's exact share.
 FIRST_MAY_EXCEED = 1.5

@@ -10,6 +10,7 @@ from moon.cycle.stations import Context, Entry, Row
 from moon.distill.apply import audit_fields, carry_out, read_record
 from moon.distill.engine import Engine
 from moon.distill.plan import Record, Step, Wanted, select_archives
+from moon.errors import HomeUnusable, MoonError
 from moon.model.memory import ModelMemory
 from moon.model.providers import open_model
 from moon.redact import Redactor
@@ -24,18 +25,31 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
         home, config = context.home, context.config
         redactor = Redactor.from_config(config.redact)
         remembered = ModelMemory(home, context.document["cycle_id"], config.timezone)
-        engine = Engine(config.distill, remembered, lambda name: open_model(name, config.distill), wanted.provider)
+        progress = _Progress()
+        engine = Engine(
+            config.distill,
+            remembered,
+            lambda name: open_model(name, config.distill),
+            only=wanted.provider,
+            progress=progress.show_part,
+        )
 
         def handle(row: Row) -> Entry:
             segments = list(catalog.segments(row["agent"], row["session_id"]))
             steps = list(select_archives(segments, wanted, lambda sha: read_record(home, sha)))
             if context.dry_run:
                 return _announce(steps)
-            records = []
+            records, errors = [], []
             for number, step in enumerate(steps, 1):
-                _show_progress(number, len(steps), row)
-                records.append(carry_out(home, config, step, redactor, engine))
-            return _entry(records, len(segments), engine.take_news())
+                progress.show_archive(row["session_key"] or row["session_id"], number, len(steps))
+                try:
+                    records.append(carry_out(home, config, step, redactor, engine))
+                except HomeUnusable:
+                    raise
+                except MoonError as error:
+                    errors.append(error)
+            progress.clear()
+            return _entry(records, errors, engine.take_news(), len(segments))
 
         with open_catalog(home) as catalog:
             yield handle
@@ -48,26 +62,54 @@ def _announce(steps: list[Step]) -> Entry:
     return {"outcome": "nothing", "words": words if steps else "every archive is distilled already"}
 
 
-def _entry(records: list[Record], archives: int, news: list[str]) -> Entry:
-    if not records:
+def _entry(records: list[Record], errors: list[MoonError], news: list[str], archives: int) -> Entry:
+    """What became of a session; an archive that cannot be distilled does not keep the others from it."""
+    if not records and not errors:
         words = "every archive is distilled already" if archives else "no archive of this session yet"
         return {"outcome": "nothing", "archives": [], "words": words}
     providers = ", ".join(sorted({record["provider"] for record in records}))
-    files = sorted({record["memory_file"] for record in records if record["memory_file"]})
-    return {
-        "outcome": "done",
+    entry: Entry = {
+        "outcome": "failed" if errors else "done",
         "archives": [record["archive_sha256"] for record in records],
-        "memory_files": files,
-        "words": f"{_count(len(records))} distilled by {providers}",
+        "memory_files": sorted({record["memory_file"] for record in records if record["memory_file"]}),
         "audit": audit_fields(records),
-        **({"hint": "; ".join(news)} if news else {}),
     }
+    hints = [*dict.fromkeys(error.hint for error in errors if error.hint), *news]
+    if hints:
+        entry["hint"] = "; ".join(hints)
+    done = f"{_count(len(records))} distilled by {providers}" if records else ""
+    if errors:
+        entry["code"] = errors[0].code
+        entry["reason"] = "; ".join(filter(None, [*(error.message for error in errors), done]))
+    else:
+        entry["words"] = done
+    return entry
 
 
 def _count(archives: int) -> str:
     return f"{archives} archive" + ("" if archives == 1 else "s")
 
 
-def _show_progress(number: int, total: int, row: Row) -> None:
-    if sys.stderr.isatty():
-        print(f"distilling {row['session_key'] or row['session_id']}: {number}/{total}", end="\r", file=sys.stderr)
+class _Progress:
+    """A line on a terminal that says how far long work has come; silent elsewhere."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._archive = ""
+
+    def show_archive(self, session: str, number: int, total: int) -> None:
+        """Which archive of a session is being distilled."""
+        self._archive = f"distilling {session!r}, archive {number} of {total}"
+        self._write(self._archive)
+
+    def show_part(self, done: int, total: int) -> None:
+        """Which part of the archive a model has at present."""
+        self._write(f"{self._archive}, part {done + 1} of {total}")
+
+    def clear(self) -> None:
+        """Leave the line empty."""
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        if self._on:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from moon.config import Distill
 from moon.distill.answers import ANSWER_SCHEMA, AnswerBroken, Source, check_answer, parse_answer
@@ -19,11 +19,17 @@ from moon.model.tokens import estimate_tokens
 # More text than the local distiller would make needs no merging call; beyond this a record would not be read.
 LONGEST = 1.5
 OVERHEAD_TOKENS = 1500
+Progress = Callable[[int, int], None]
 SHOWN_OF_BROKEN = 6000
 
 
-def distill_with_model(caller: Caller, turns: Sequence[Turn], config: Distill) -> Distillation:
-    """Distill all turns. Raises `ModelFailed` when any part of it cannot be had, `ConfigInvalid` for a bad prompt."""
+def distill_with_model(
+    caller: Caller, turns: Sequence[Turn], config: Distill, progress: Progress = lambda done, total: None
+) -> Distillation:
+    """Distill all turns; `progress` hears of each part.
+
+    Raises `ModelFailed` when any part of it cannot be had, `ConfigInvalid` for a bad prompt.
+    """
     work = _Work(caller, config)
     entries = name_entries([bounded(turn, config.tool_result_chars) for turn in turns])
     chunks = split_entries(entries, config.chunk_tokens)
@@ -31,7 +37,10 @@ def distill_with_model(caller: Caller, turns: Sequence[Turn], config: Distill) -
     prompt = sum(estimate_tokens(chunk.text) + OVERHEAD_TOKENS for chunk in chunks)
     caller.check_budget(len(chunks) + merges, prompt + (len(chunks) + merges) * config.output_tokens)
     sources = [Source.of_chunk(chunk) for chunk in chunks]
-    notes = [work.ask_about(chunk, source) for chunk, source in zip(chunks, sources, strict=True)]
+    notes = []
+    for number, (chunk, source) in enumerate(zip(chunks, sources, strict=True)):
+        progress(number, len(chunks))
+        notes.append(work.ask_about(chunk, source))
     made = shortened(work.merge(notes, _joined(sources)), int(config.local_chars * LONGEST))
     if made.is_empty:
         raise AnswerUnusable("nothing in the answer was borne out by the conversation")
