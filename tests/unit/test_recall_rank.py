@@ -93,7 +93,8 @@ def test_a_question_for_a_time_prefers_a_text_with_one(index: TextIndexWriter, a
 
 
 def test_who_speaks_counts_when_named(index: TextIndexWriter, ask: Ask) -> None:
-    add(index, "a", ["Pilot: I painted the boat house, Keeper.", "Keeper: I painted the boat house, Pilot."])
+    both = [("Pilot", "Keeper"), ("Keeper", "Pilot")]
+    add(index, "a", [f"{one}: after a walk by the harbour I painted a wall for the {other}." for one, other in both])
     assert ask("What did the Pilot paint?")[0] == "a-0"
     assert ask("What did the Keeper paint?")[0] == "a-1"
 
@@ -106,10 +107,10 @@ def test_words_side_by_side_count(index: TextIndexWriter, ask: Ask) -> None:
 
 def test_the_good_sessions_are_all_shown(index: TextIndexWriter, ask: Ask) -> None:
     birds = ["hawk", "heron", "crane", "stork", "swift", "finch", "raven", "eagle", "robin", "goose", "quail", "egret"]
-    add(index, "loud", [f"The osprey chased a {bird} over the weir." for bird in birds])
+    add(index, "loud", [f"Yesterday I saw the osprey and a {bird}." for bird in birds])
     for number, place in enumerate(["mill", "lock", "quay", "dam"]):
         add(index, f"quiet{number}", [f"The osprey was at the {place}."])
-    sessions = {event.split("-")[0] for event in ask("osprey")}
+    sessions = {event.split("-")[0] for event in ask("When was the osprey there?")}
     assert sessions == {"loud", "quiet0", "quiet1", "quiet2", "quiet3"}
 
 
