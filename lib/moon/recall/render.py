@@ -41,8 +41,8 @@ class TextStyle:
         return [*lines, self._paint(f"    {clean(source)}", DIM)]
 
     def _neighbour(self, neighbour: Document) -> str:
-        flat = " ".join(clean(neighbour["text"]).split())
-        return self._paint("    " + textwrap.shorten(f"{neighbour['role']}: {flat}", self.width - 4), DIM)
+        flat = " ".join(clean(f"{neighbour['role']}: {neighbour['text']}").split())
+        return self._paint("    " + textwrap.shorten(flat, self.width - 4), DIM)
 
     def _wrapped(self, text: str) -> list[str]:
         return textwrap.wrap(text, self.width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
