@@ -256,7 +256,8 @@ def test_instructions_in_the_conversation_do_not_become_rules(moon: Moon, server
     record = distill(moon, MOON_DISTILL__PROVIDERS="gemini")
     assert record["provider"] == "gemini"
     assert (record["rules"], record["decisions"], record["open_tasks"]) == ([], [], [])
-    assert record["identifiers"] == ["OPS-411"]
+    assert "OPS-411" in record["identifiers"]
+    assert "OPS-412" not in record["identifiers"]
     assert record["dropped"] == {
         "names what the source does not": 1,
         "not borne out by its events": 1,

@@ -283,6 +283,20 @@ def test_providers_are_tried_in_order_and_local_always_answers(home: Home) -> No
     assert engine.take_news() == []
 
 
+def test_commands_and_identifiers_that_a_model_left_out_are_added(home: Home) -> None:
+    turns = [
+        *TURNS,
+        Turn("id-5", "call", "exec rsync -a /srv/import /data/import", "exec"),
+        Turn("id-6", "result", "ok"),
+    ]
+    said = answer(decisions=[("Move it to /data/import.", ["e4"])], identifiers=[("/srv/import", ["e1"])])
+    engine = engine_of(home, {"gemini": Scripted([said])})
+    made = engine.distill(turns).distillation
+    assert made.lists["commands"] == (Item("rsync -a /srv/import /data/import", ("id-5",)),)
+    assert [item.text for item in made.lists["identifiers"]] == ["/srv/import", "/data/import"]
+    assert len(made.lists["decisions"]) == 1
+
+
 def test_local_first_asks_nobody(home: Home) -> None:
     engine = engine_of(home, {}, providers=["local", "gemini"])
     assert [each.provider for each in engine.distill(TURNS).attempts] == ["local"]

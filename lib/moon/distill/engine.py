@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from moon.config import Distill
-from moon.distill.local import distill_locally
+from moon.distill.local import distill_locally, with_exact
 from moon.distill.record import Distillation
 from moon.distill.turns import Turn
 from moon.distill.with_model import Progress, distill_with_model
@@ -84,6 +84,7 @@ class Engine:
             except (ModelFailed, ConfigInvalid) as failure:
                 attempts.append(self._note(provider, caller, failure))
                 continue
+            made = with_exact(made, turns, self._config.local_chars, self._config.tool_result_chars)
             caller.note(None)
             attempts.append(Attempt(provider, "used", model=caller.model_name))
             return Result(made, provider, caller.model_name, tuple(attempts), spend)

@@ -48,6 +48,23 @@ def distill_locally(turns: Sequence[Turn], length: int = 6000, tool_result_chars
     return choice.distillation()
 
 
+def with_exact(made: Distillation, turns: Sequence[Turn], length: int, tool_result_chars: int) -> Distillation:
+    """A model's distillation with the commands and identifiers that it left out, as far as their shares of room go.
+
+    Models retell well and quote badly, and what cannot be guessed again is what a summary must not lose.
+    """
+    found = distill_locally(turns, length, tool_result_chars)
+    lists = dict(made.lists)
+    for name in ("commands", "identifiers"):
+        have = {item.text for item in lists[name]}
+        room = length * SHARES[name] - sum(len(text) + BULLET for text in have)
+        for item in found.lists[name]:
+            room -= 0 if item.text in have else len(item.text) + BULLET
+            if item.text not in have and room >= 0:
+                lists[name] = (*lists[name], item)
+    return Distillation(lists, made.dropped)
+
+
 class _Choice:
     """Fills the lists of one session, and knows what room is left and what was said already."""
 
