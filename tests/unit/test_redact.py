@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.seeded_secrets import IN_CONTEXT, SECRETS
 
-from moon.redact import Redactor, pattern_problem, redact
+from moon.config import Redact
+from moon.redact import Redactor, kept_rule_set, pattern_problem, redact
 
 KEPT = [
     "commit 3f2a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a fixes it",
@@ -123,6 +127,46 @@ def test_the_kept_rule_set_sees_only_text_that_may_hide_a_token() -> None:
 def test_without_the_kept_rule_set_the_built_in_rules_still_work() -> None:
     redactor = Redactor(engine=lambda: None)
     assert redactor.redact("a long-run-of-0123456789abcdef and " + SECRETS["npm"]).counts == {"npm-token": 1}
+
+
+def _kingfisher(findings: list[tuple[str, str, bool]]) -> ModuleType:
+    """A stand-in for the package: (rule, secret, visible)."""
+    found = [SimpleNamespace(rule_id=rule, secret=secret, visible=visible) for rule, secret, visible in findings]
+    module = ModuleType("kingfisher_sdk")
+    module.__dict__["Scanner"] = lambda: SimpleNamespace(scan=lambda text: found)
+    return module
+
+
+def test_rules_that_name_an_account_or_only_help_others_take_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [
+        ("betterleaks.pinecone-api-key.2", "pin-0123456789abcdef", True),
+        ("betterleaks.azure-tenant-id", "tenant-0123456789abcdef", True),
+        ("kingfisher.helper.1", "helper-0123456789abcdef", False),
+        ("kingfisher.decoded.1", "not-in-the-text-012345", True),
+    ]
+    monkeypatch.setitem(sys.modules, "kingfisher_sdk", _kingfisher(findings))
+    text = "pin-0123456789abcdef tenant-0123456789abcdef helper-0123456789abcdef"
+    result = Redactor.from_config(Redact(patterns=[], rules="auto")).redact(text)
+    assert result.text == "[redacted:pinecone-api-key] tenant-0123456789abcdef helper-0123456789abcdef"
+
+
+def test_the_configuration_chooses_patterns_and_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kingfisher_sdk", _kingfisher([("x.house-key", "zq-0123456789abcdef", True)]))
+    patterns = [{"name": "order", "pattern": r"ACME-\d+"}]
+    text = "ACME-1 zq-0123456789abcdef"
+    built_in = Redactor.from_config(Redact(patterns=patterns, rules="builtin"))
+    both = Redactor.from_config(Redact(patterns=patterns, rules="auto"))
+    assert built_in.redact(text).text == "[redacted:order] zq-0123456789abcdef"
+    assert both.redact(text).text == "[redacted:order] [redacted:house-key]"
+
+
+def test_a_rule_set_that_is_absent_or_does_not_start_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kingfisher_sdk", None)
+    assert kept_rule_set() is None
+    broken = ModuleType("kingfisher_sdk")
+    broken.__dict__["Scanner"] = lambda: (_ for _ in ()).throw(RuntimeError("no cache"))
+    monkeypatch.setitem(sys.modules, "kingfisher_sdk", broken)
+    assert kept_rule_set() is None
 
 
 @pytest.mark.parametrize(
