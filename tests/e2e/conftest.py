@@ -39,8 +39,7 @@ def talk(openclaw: OpenClaw, model: LoopbackModel, request: pytest.FixtureReques
     session = Talk(openclaw, model, f"agent:a{number}:talk")
     yield session
     # Leave nothing that is due, so that the next test's ticks see only its own session.
-    deleted = openclaw.run("sessions", "delete", session.key, "--yes", "--json")
-    assert deleted.code == 0, deleted.stdout + deleted.stderr
+    session.delete()
 
 
 @pytest.fixture

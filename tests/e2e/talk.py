@@ -86,6 +86,12 @@ class Talk:
         if self.ratio < ratio:
             self.say("That was all.", Answer(text="Thank you.", prompt_tokens=round(ratio * BUDGET) + 60))
 
+    def delete(self) -> None:
+        """Delete the session, as a user can."""
+        if self.openclaw.query("SELECT 1 FROM session_nodes WHERE session_key = ?", self.key, agent=self.agent):
+            deleted = self.openclaw.run("sessions", "delete", self.key, "--yes", "--json")
+            assert deleted.code == 0, deleted.stdout + deleted.stderr
+
     def requests_since(self, start: int) -> list[dict[str, Any]]:
         """The model requests of this session after the first `start` of all requests."""
         return [body for body in self.model.requests()[start:] if f"session={self.key}" in str(body["messages"])]
