@@ -77,7 +77,8 @@ def _entry(records: list[Record], errors: list[MoonError], news: list[str], arch
     hints = [*dict.fromkeys(error.hint for error in errors if error.hint), *news]
     if hints:
         entry["hint"] = "; ".join(hints)
-    done = f"{_count(len(records))} distilled by {providers}" if records else ""
+    files = ", ".join(entry["memory_files"])
+    done = f"{_count(len(records))} distilled by {providers}" + (f" into {files}" if files else "") if records else ""
     if errors:
         entry["code"] = errors[0].code
         entry["reason"] = "; ".join(filter(None, [*(error.message for error in errors), done]))
