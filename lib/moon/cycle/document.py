@@ -85,6 +85,19 @@ def session_record(document: Document, station: str, row: Document) -> Document 
     return None
 
 
+def outcomes(document: Document, row: Document) -> dict[str, str]:
+    """What became of each station that was due in the session of a usage row.
+
+    `unreachable` is a deferral because OpenClaw did not answer; what a cycle never came to counts as `failed`.
+    """
+    found = {}
+    for station in row["due"]:
+        if station not in row.get("deferred", []):
+            entry = session_record(document, station, row)
+            found[station] = ("unreachable" if entry.get("backoff") else entry["outcome"]) if entry else "failed"
+    return found
+
+
 def set_record(document: Document, record: Document) -> None:
     """Add a station's record, or put it in place of the one from a run that was cut short."""
     others = [each for each in document["stations"] if each["station"] != record["station"]]

@@ -167,7 +167,7 @@ def _read_open(home: Home, state: State) -> cycles.Document | None:
 def settle_cycle(state: State, document: cycles.Document, now: int) -> None:
     """Take what a cycle did into the state; what a given-up cycle left undone counts as failed."""
     for row in document["usage"]["sessions"]:
-        outcomes = _outcomes(document, row)
+        outcomes = cycles.outcomes(document, row)
         key = (row["agent"], row["session_key"])
         session = state.sessions.get(key)
         for station, outcome in outcomes.items():
@@ -183,15 +183,6 @@ def settle_cycle(state: State, document: cycles.Document, now: int) -> None:
         else:
             state.sessions[key] = settle(session, {"archive": "failed"}, "", now)
     state.open_cycle = ""
-
-
-def _outcomes(document: cycles.Document, row: Row) -> dict[str, str]:
-    found = {}
-    for station in row["due"]:
-        if station not in row.get("deferred", []):
-            entry = cycles.session_record(document, station, row)
-            found[station] = ("unreachable" if entry.get("backoff") else entry["outcome"]) if entry else "failed"
-    return found
 
 
 def _mark(archived: dict[str, Any]) -> str:

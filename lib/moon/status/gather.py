@@ -20,7 +20,7 @@ from moon.cycle import state as states
 from moon.errors import MoonError
 from moon.files import read_bounded, unusable
 from moon.paths import Home
-from moon.status.plan import known_sessions, last_actions, open_cycle, session_entry
+from moon.status.plan import known_sessions, last_actions, open_cycle, session_entry, without_done
 from moon.textindex import IndexMissing, open_reader
 from moon.vault.ledger import Ledger, Line
 
@@ -46,6 +46,8 @@ def gather(home: Home, config: Config) -> Document:
     lines: list[Line] = part(lambda: list(Ledger(home.ledger).archives()), [])
     actions = last_actions(part(lambda: _audit_tail(home.audit_log), b"").splitlines())
     kept = Counter((line["agent"], line["session_key"]) for line in lines)
+    cycle = part(lambda: _latest_cycle(home, state.open_cycle), None)
+    remembered = [without_done(session, cycle) for session in state.sessions.values()]
     document = {
         "schema": "moon.status/1",
         "taken_at": format_ms(now),
@@ -53,8 +55,8 @@ def gather(home: Home, config: Config) -> Document:
         "set_up": _is_set_up(home),
         "heartbeat": _heartbeat(state.heartbeat, config.timer.interval_seconds, now),
         "counters": dict(sorted(state.counters.items())),
-        "cycle": part(lambda: _open_cycle(home, state.open_cycle), None),
-        "sessions": [session_entry(each, actions, kept) for each in known_sessions(state.sessions.values(), lines)],
+        "cycle": None if cycle is None else open_cycle(cycle),
+        "sessions": [session_entry(each, actions, kept) for each in known_sessions(remembered, lines)],
         "archives": {
             "archives": len(lines),
             "sessions": len({(line["agent"], line["session_id"]) for line in lines}),
@@ -94,12 +96,13 @@ def _heartbeat(heartbeat: int, interval: int, now: int) -> Document:
     }
 
 
-def _open_cycle(home: Home, cycle_id: str) -> Document | None:
+def _latest_cycle(home: Home, cycle_id: str) -> Document | None:
+    """The cycle that the state has not taken in yet."""
     if not cycle_id:
         return None
     path = cycles.cycle_path(home, cycle_id)
     try:
-        return open_cycle(cycles.parse(read_bounded(path), str(path)))
+        return cycles.parse(read_bounded(path), str(path))
     except FileNotFoundError:
         return None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from moon.clock import format_ms
-from moon.cycle.document import next_station
+from moon.cycle.document import next_station, outcomes
 from moon.cycle.state import SessionState
 
 SHOWN = ("time", "action", "outcome", "reason", "cycle_id")
@@ -39,6 +39,15 @@ def open_cycle(document: dict[str, Any]) -> dict[str, Any] | None:
         "next_station": next_station(document),
         "resumed": document.get("resumed", 0),
     }
+
+
+def without_done(session: SessionState, cycle: dict[str, Any] | None) -> SessionState:
+    """The session less what the latest cycle did for it, which moon-sample takes in at its next tick."""
+    done: set[str] = set()
+    for row in cycle["usage"]["sessions"] if cycle else []:
+        if (row["agent"], row["session_id"]) == (session.agent, session.session_id):
+            done |= {name for name, outcome in outcomes(cycle or {}, row).items() if outcome in ("done", "nothing")}
+    return session._replace(pending=tuple(station for station in session.pending if station not in done))
 
 
 def known_sessions(remembered: Iterable[SessionState], archives: Iterable[dict[str, Any]]) -> list[SessionState]:

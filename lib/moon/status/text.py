@@ -48,8 +48,9 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     free = "" if disk["free_bytes"] is None else f"; {human(disk['free_bytes'])} free"
     parts = (("archives", "raw_bytes"), ("pages", "pages_bytes"), ("index", "index_bytes"))
     yield "disk", ", ".join(f"{name} {human(disk[field])}" for name, field in parts) + free
-    if document["counters"]:
-        yield "counters", ", ".join(f"{name} {count}" for name, count in document["counters"].items())
+    counted = [f"{name.replace('_', ' ')} {n}" for name, n in document["counters"].items() if "nothing" not in name]
+    if counted:
+        yield "counters", ", ".join(counted)
 
 
 def _heartbeat(heartbeat: Document) -> str:
@@ -69,16 +70,26 @@ def _models(spent: Document) -> str:
 def _sessions(sessions: list[Document], now: int) -> Iterator[str]:
     if not sessions:
         return
-    yield "sessions"
+    yield "sessions (how full at the last look, state, archives, last action)"
     names = [one_line(each["session_key"] or each["session_id"]) for each in sessions]
     width = min(48, max(map(len, names)))
     for name, each in zip(names, sessions, strict=True):
         ratio = "   ?" if each["ratio"] is None else f"{each['ratio']:4.0%}"
-        kept = f"{each['archives']:>3} archives"
+        kept = f"{each['archives']:>3} {'archive ' if each['archives'] == 1 else 'archives'}"
         yield f"  {name:<{width}}  {ratio}  {each['state']:<16}  {kept}  {_last(each['last'], now)}".rstrip()
         if each["pending"]:
-            why = each["deferred"] or (f"tried {each['attempts']} times" if each["attempts"] else "next tick")
-            yield f"    waits: {', '.join(each['pending'])} ({one_line(why)})"
+            yield f"    waits: {', '.join(each['pending'])} ({_why(each, now)})"
+
+
+def _why(session: Document, now: int) -> str:
+    """Why something waits, and until when."""
+    if session["deferred"]:
+        return one_line(str(session["deferred"]))
+    if not session["attempts"]:
+        return "next tick"
+    times = "once" if session["attempts"] == 1 else f"{session['attempts']} times"
+    left = (parse_ms(session["retry_at"]) or 0) - now
+    return f"tried {times}; again {f'in {span(left // 1000)}' if left > 0 else 'at the next tick'}"
 
 
 def _last(last: Document | None, now: int) -> str:
