@@ -157,3 +157,11 @@ def test_typos_are_forgiven_only_when_nothing_else_is_found(index: TextIndexWrit
     assert ask("lighthuose") == ["a-0"]
     add(index, "b", ["A lighthuose is a mistyped one."])
     assert ask("lighthuose") == ["b-0"]
+
+
+def test_a_known_word_is_not_taken_for_a_typo(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The lighthouse keeper sleeps."])
+    add(index, "b", ["The lighthouses are far away."])
+    add(index, "c", ["A lightmouse is no lighthouse."])
+    assert ask("lighthouse", session="filler3") == []
+    assert ask("lightmouse", session="a") == []

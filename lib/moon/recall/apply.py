@@ -45,7 +45,16 @@ class Recall:
 
     def answer(self, request: Request) -> Answer:
         """What is found for one question, with neighbours where they are asked for."""
-        found = self._search(request)
+        try:
+            return self._answer(request)
+        except IndexUnusable as error:
+            self.index.close()
+            self.index, self.degraded = _without_index(self.home, error)
+            return self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
+        calendar = Calendar(now_ms(), self.config.timezone)
+        found = embedded.search(self.index, request.text, request.filters, calendar)
         shown = embedded.hits(self.index, found.scored, request.limit)
         engines, degraded = ["embedded"], list(self.degraded)
         if found.query.terms and self._is_qmd_wanted(found, len(shown) < request.limit):
@@ -61,15 +70,6 @@ class Recall:
         notes = found.notes if shown else (*found.notes, *_tried(found.query))
         hits = tuple(self._with_context(hit, request.context) for hit in shown)
         return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
-
-    def _search(self, request: Request) -> embedded.Searched:
-        calendar = Calendar(now_ms(), self.config.timezone)
-        try:
-            return embedded.search(self.index, request.text, request.filters, calendar)
-        except IndexUnusable as error:
-            self.index.close()
-            self.index, self.degraded = _without_index(self.home, error)
-            return embedded.search(self.index, request.text, request.filters, calendar)
 
     def _is_qmd_wanted(self, found: embedded.Searched, has_room: bool) -> bool:
         """QMD takes longer to start than a whole embedded answer, so by itself (`auto`) it is asked only when that

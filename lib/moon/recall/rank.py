@@ -122,7 +122,7 @@ def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
         features = (*looked_at[number], *reader.text(row, rows.get(number - 1)))
         value = _dot(WEIGHTS, features) - RETOLD * (row.role in RETELLING)
         scored.append(Scored(row, features, value, sessions[number >> EPISODE_SHIFT]))
-    scored.sort(key=lambda each: (-each.score, -each.row.id))
+    scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
     return scored
 
 

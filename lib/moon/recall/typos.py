@@ -30,7 +30,10 @@ def _widened(term: Term, near: list[str]) -> Term:
 
 
 def _near(index: TextIndex, word: str) -> list[str]:
-    """Stems within one slip of a word, or two for a long one; the commonest first. The first letter is trusted."""
+    """Stems within one slip of a word, or two for a long one; the commonest first. The first letter is trusted.
+
+    Nothing for a word that the archive knows: then the question's limits kept it away, not a slip.
+    """
     first = word[0]
     allowed = 1 if len(word) < 8 else 2
     found = [
@@ -38,7 +41,8 @@ def _near(index: TextIndex, word: str) -> list[str]:
         for other, rows in index.vocabulary(first, chr(ord(first) + 1), LOOKED_AT)
         if abs(len(other) - len(word)) <= allowed and (slips := distance(word, other, allowed)) <= allowed
     ]
-    return [other for _, _, other in sorted(found)[:BEST]]
+    best = sorted(found)[:BEST]
+    return [other for _, _, other in best] if best and best[0][0] else []
 
 
 def distance(one: str, other: str, most: int) -> int:
