@@ -196,6 +196,20 @@ def test_turns_leave_out_what_openclaw_adds() -> None:
     assert (turn.event_id, turn.role, turn.text) == ("m1", "user", "hello")
 
 
+def test_what_moon_brought_into_a_window_is_not_the_users_word() -> None:
+    texts = [
+        "# Continuity map r1\n\n## Open tasks\n- Renew the certificate of the shop.\n- Order two disks.",
+        "Recalled from Moon's archive at the request of the user.\n\nNever deploy on Fridays.",
+        "The disks are here, thanks.",
+    ]
+    lines = [{"type": "message", "id": f"m{n}", "message": {"role": "user", "content": t}} for n, t in enumerate(texts)]
+    turns = list(turns_of(event for line in lines if (event := events.parse(json.dumps(line).encode()))))
+    assert [turn.role for turn in turns] == ["summary", "result", "user"]
+    lists = distill_locally([*turns, Turn("m3", "assistant", "Done: the certificate of the shop is renewed.")]).texts()
+    assert lists["open_tasks"] == ["Order two disks."]
+    assert lists["rules"] == []
+
+
 def test_sentences_do_not_end_in_names_and_numbers() -> None:
     line = "It is in v2.3.1, e.g. in main.py. Then 3.5 GB were free! Dr. Who said so."
     assert sentences(line) == ["It is in v2.3.1, e.g. in main.py.", "Then 3.5 GB were free!", "Dr. Who said so."]

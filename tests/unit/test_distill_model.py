@@ -297,6 +297,20 @@ def test_commands_and_identifiers_that_a_model_left_out_are_added(home: Home) ->
     assert len(made.lists["decisions"]) == 1
 
 
+def test_a_provider_is_opened_once_a_run(home: Home) -> None:
+    opened = []
+
+    def open_model(name: str) -> Model:
+        opened.append(name)
+        if name == "gemini":
+            raise ProviderAbsent("no key")
+        return Scripted([honest], provider="openai")
+
+    engine = Engine(settings(home), ModelMemory(home, "c", "UTC"), open_model)
+    assert [engine.distill(TURNS).provider for _ in range(3)] == ["openai"] * 3
+    assert opened == ["gemini", "openai"]
+
+
 def test_local_first_asks_nobody(home: Home) -> None:
     engine = engine_of(home, {}, providers=["local", "gemini"])
     assert [each.provider for each in engine.distill(TURNS).attempts] == ["local"]

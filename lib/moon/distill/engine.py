@@ -70,6 +70,7 @@ class Engine:
         self._sleep = sleep
         self._progress = progress
         self._news: list[str] = []
+        self._opened: dict[str, Model | ProviderAbsent] = {}
 
     def distill(self, turns: Sequence[Turn]) -> Result:
         """Always answers: the local distiller needs nothing that could be missing."""
@@ -113,7 +114,19 @@ class Engine:
         if until:
             raise ProviderAbsent(f"left alone until {until} after repeated failure")
         settings = self._config.gemini if provider == "gemini" else self._config.openai
-        return Caller(self._open_model(provider), settings.models, self._config, self._memory, self._sleep)
+        return Caller(self._model(provider), settings.models, self._config, self._memory, self._sleep)
+
+    def _model(self, provider: str) -> Model:
+        """A provider's model, opened once a run: a key may come from a program that asks somebody."""
+        if provider not in self._opened:
+            try:
+                self._opened[provider] = self._open_model(provider)
+            except ProviderAbsent as absent:
+                self._opened[provider] = absent
+        opened = self._opened[provider]
+        if isinstance(opened, ProviderAbsent):
+            raise opened
+        return opened
 
     def _note(self, provider: str, caller: Caller | None, failure: ModelFailed | ConfigInvalid) -> Attempt:
         model = caller.model_name if caller else ""

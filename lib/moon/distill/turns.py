@@ -18,6 +18,8 @@ _ROLES = {
     "compaction": SUMMARY,
     "branch_summary": SUMMARY,
 }
+# How messages begin that Moon itself brought in: they stand in the user's place, but are not the user's words.
+_BROUGHT_IN = {"# Continuity map ": SUMMARY, "Recalled from Moon's archive": RESULT}
 # What OpenClaw puts around a user's words: a clock prefix, and a block meant for the model of that turn alone.
 _CLOCK = re.compile(r"^\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]{1,40}\]\s*")
 _INTERNAL = re.compile(r"<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>.*?(?:<<<END_OPENCLAW_INTERNAL_CONTEXT>>>|\Z)", re.DOTALL)
@@ -40,6 +42,8 @@ def turns_of(events: Iterable[Event]) -> Iterator[Turn]:
         for piece in event.pieces:
             role = _ROLES.get(piece.role)
             text = _clean(piece.text) if role == USER else piece.text.strip()
+            if role == USER:
+                role = next((made for begin, made in _BROUGHT_IN.items() if text.startswith(begin)), role)
             if role and text and event.id:
                 yield Turn(event.id, role, text, piece.tool or "", event.timestamp)
 
