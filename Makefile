@@ -70,7 +70,7 @@ docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew fr
 install: $(VENV)/.core ## Link the executables into PREFIX/bin and start the timer
 	@$(PY) -E -s lib/launch.py install install --prefix '$(PREFIX)'
 
-uninstall: ## Take back exactly what install made; archives stay
+uninstall: $(VENV)/.core ## Take back exactly what install made; archives stay
 	@$(PY) -E -s lib/launch.py install uninstall
 
 clean: ## Remove what the other targets made in this folder; archives and the real OpenClaw stay
