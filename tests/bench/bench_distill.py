@@ -2,9 +2,9 @@
 
 Facts are planted in the sessions of `planted/`: decisions, rules, open tasks, identifiers, commands, milestones. A fact
 survives when all of its needles stand in one line of the summary. Every method gets the same number of characters; the
-two baselines are spared the tools' output, which the distiller has to see through itself. Sessions marked `held-out`
-were not looked at while the distiller was tuned; `recorded` are sessions of the real OpenClaw (`tests/recorded`), with
-what they hold listed in `recorded.json`.
+two baselines are spared the tools' output, which the distiller has to see through itself. Of sessions marked
+`held-out` only totals were looked at while the distiller was tuned, never what was missed; `recorded` are sessions of
+the real OpenClaw (`tests/recorded`), with what they hold listed in `recorded.json`.
 
 TextRank comes from the library `summa`; without it that column is left out.
 """
