@@ -57,7 +57,7 @@ class Recall:
         found = embedded.search(self.index, request.text, request.filters, calendar)
         shown = embedded.hits(self.index, found.scored, request.limit)
         engines, degraded = ["embedded"], list(self.degraded)
-        if found.query.terms and self._is_qmd_wanted(found, len(shown) < request.limit):
+        if found.query.terms and self._is_qmd_wanted(len(found.scored) < request.limit):
             from moon.recall.fuse import fused
             from moon.recall.qmd_engine import has_model, lines_for, search
 
@@ -71,7 +71,7 @@ class Recall:
         hits = tuple(self._with_context(hit, request.context) for hit in shown)
         return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
 
-    def _is_qmd_wanted(self, found: embedded.Searched, has_room: bool) -> bool:
+    def _is_qmd_wanted(self, has_room: bool) -> bool:
         """QMD takes longer to start than a whole embedded answer, so by itself (`auto`) it is asked only when that
         left places empty; `qmd.enabled: true` asks it for every question.
         """
