@@ -225,6 +225,19 @@ def test_a_damaged_record_is_made_again(moon: Moon) -> None:
     assert moon.memory("2026-11-20").count("moon:begin") == 1
 
 
+@pytest.mark.parametrize("name", ["distillations/{sha}.json", "state/models.json"])
+def test_a_document_of_a_newer_moon_is_refused_and_stays(moon: Moon, name: str) -> None:
+    (sha,) = moon.archive()
+    moon.run("distill", "--pending")
+    path = moon.home / name.format(sha=sha)
+    newer = path.read_text().replace('/1"', '/2"', 1) if path.exists() else '{"schema": "moon.models/2"}'
+    path.write_text(newer)
+    done = moon.run("distill", "--session", KEY)
+    assert done.returncode in (1, 78)
+    assert "/2 is newer than" in done.stderr
+    assert path.read_text() == newer
+
+
 def test_seeded_secrets_reach_no_record_memory_or_log(moon: Moon) -> None:
     secrets = {**SECRETS, **{name: secret for name, (_, secret) in IN_CONTEXT.items()}}
     texts = [f"From now on always use this one: {secret}" for secret in SECRETS.values()]

@@ -19,7 +19,7 @@ from moon.distill.engine import Result
 from moon.distill.plan import Record, Step, says_something
 from moon.distill.record import LISTS
 from moon.distill.turns import Turn, turns_of
-from moon.errors import DocumentInvalid
+from moon.errors import DocumentInvalid, DocumentTooNew
 from moon.model.port import ModelFailed
 from moon.openclaw import events
 from moon.openclaw.events import Event
@@ -43,9 +43,14 @@ def record_path(home: Home, sha256: str) -> Path:
 
 
 def read_record(home: Home, sha256: str) -> Record | None:
-    """An archive's record; None when there is none, or none that can be read (it is then made again)."""
+    """An archive's record; None when there is none, or none that can be read (it is then made again).
+
+    Raises `DocumentTooNew` for the record of a newer Moon, which stays as it is.
+    """
     try:
         return schema.read("distillation", record_path(home, sha256))
+    except DocumentTooNew:
+        raise
     except (FileNotFoundError, DocumentInvalid):
         return None
 

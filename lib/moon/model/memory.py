@@ -1,7 +1,7 @@
 """What is remembered of providers between runs: open circuits, withdrawn models, what was spent, what was told.
 
-`state/models.json`, written in one step after every change; a file that cannot be read is begun anew. Whoever calls
-models holds the cycle lock, so there is one writer.
+`state/models.json`, written in one step after every change; a file that cannot be read is begun anew, one of a newer
+Moon is refused. Whoever calls models holds the cycle lock, so there is one writer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from moon import schema
 from moon.clock import format_ms, local_date, now_ms, parse_ms
 from moon.config import Budget, Circuit
-from moon.errors import DocumentInvalid
+from moon.errors import DocumentInvalid, DocumentTooNew
 from moon.model.port import BudgetSpent
 from moon.paths import Home
 
@@ -31,6 +31,8 @@ class ModelMemory:
     def _read(self) -> dict[str, Any]:
         try:
             return schema.read("models", self._path)
+        except DocumentTooNew:
+            raise
         except (FileNotFoundError, DocumentInvalid):
             return {"schema": "moon.models/1", "circuits": {}, "withdrawn": {}, "told": {}, "spent": {}}
 
