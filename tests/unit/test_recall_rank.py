@@ -121,6 +121,15 @@ def test_nearly_equal_texts_are_folded(index: TextIndexWriter, ask: Ask) -> None
     assert len([event for event in found if event.startswith("a-")]) == 2
 
 
+def test_a_text_that_came_a_thousand_times_does_not_hide_others(index: TextIndexWriter, ask: Ask) -> None:
+    for day in range(20):
+        add(index, f"cron{day}", ["Check the boiler and report."] * 55)
+    add(index, "a", ["The boiler was replaced by a heat pump.", "Fine."])
+    found = ask("boiler")
+    assert "a-0" in found
+    assert len([event for event in found if event.startswith("cron")]) == 1
+
+
 def test_the_parts_of_a_long_message_are_one_result(index: TextIndexWriter, ask: Ask) -> None:
     add(index, "a", ["the cormorant log\n" * 600])
     assert ask("cormorant log") == ["a-0"]

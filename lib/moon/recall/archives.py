@@ -9,6 +9,7 @@ from pathlib import Path
 from moon.errors import ArchiveDamaged, IndexUnusable, MoonError
 from moon.openclaw.events import parse
 from moon.paths import Home
+from moon.projection import printable
 from moon.redact import redact
 from moon.textindex import MessageRow, SegmentSource, TextIndex, TextIndexWriter
 from moon.textindex.database import in_memory
@@ -64,4 +65,6 @@ def _rows(path: Path) -> Iterator[MessageRow]:
         if event is None:
             continue
         for piece in event.pieces:
-            yield MessageRow(event.id, number, piece.role, redact(piece.text).text, event.timestamp, piece.tool)
+            yield MessageRow(
+                event.id, number, piece.role, redact(printable(piece.text)).text, event.timestamp, piece.tool
+            )

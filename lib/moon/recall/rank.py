@@ -26,6 +26,7 @@ ALIKE_WORDS = 8
 ALIKE_SHARE = 0.85
 # How many rows get through each look: by their own words, with their surroundings, and by reading them.
 ROUGHLY = 400
+COPIES = 4000
 LOOKED_AT = 200
 NEIGHBOURS_OF = 60
 READ = 100
@@ -65,19 +66,16 @@ class Chosen:
         return len(self.words & theirs) >= ALIKE_SHARE * len(self.words | theirs)
 
 
-def candidates(found: Gathered, reader: Reader) -> dict[int, list[float]]:
+def candidates(index: TextIndex, found: Gathered, reader: Reader) -> dict[int, list[float]]:
     """Rows worth reading, with their word features: those with the rarest words in and around them, first by a rough
     look at all, then by a closer one, which also lets in the neighbours of the best.
     """
     weigh = reader.scales.weigh
     episode_bits = reader.episodes.bits
     promise: dict[int, float] = {}
-    for bits, rows in _by_promise(found, reader):
-        exact, related, _ = weigh(bits)
-        for row in rows[: max(1, ROUGHLY - len(promise))]:
-            promise[row] = exact + 0.5 * related + 0.3 * weigh(episode_bits(row >> EPISODE_SHIFT))[0]
-        if len(promise) >= ROUGHLY:
-            break
+    for row in _without_copies(index, _by_promise(found, reader)):
+        exact, related, _ = weigh(found.hits[row])
+        promise[row] = exact + 0.5 * related + 0.3 * weigh(episode_bits(row >> EPISODE_SHIFT))[0]
     for dated, rare in zip(found.dated, found.span_rarity, strict=True):
         for row in dated:
             promise[row] = promise.get(row, 0.0) + rare
@@ -92,13 +90,27 @@ def candidates(found: Gathered, reader: Reader) -> dict[int, list[float]]:
     return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}
 
 
-def _by_promise(found: Gathered, reader: Reader) -> list[tuple[int, list[int]]]:
+def _by_promise(found: Gathered, reader: Reader) -> list[int]:
     """Rows by what was found in them, the best first."""
     groups: dict[int, list[int]] = {}
     for row, bits in found.hits.items():
         groups.setdefault(bits, []).append(row)
     weigh = reader.scales.weigh
-    return sorted(groups.items(), key=lambda group: -(weigh(group[0])[0] + 0.5 * weigh(group[0])[1]))
+    order = sorted(groups, key=lambda bits: -(weigh(bits)[0] + 0.5 * weigh(bits)[1]))
+    return [row for bits in order for row in groups[bits]]
+
+
+def _without_copies(index: TextIndex, rows: list[int]) -> list[int]:
+    """The first `ROUGHLY` rows that say different things: a heartbeat that came a thousand times is one of them."""
+    first: dict[int, int] = {}
+    for start in range(0, min(len(rows), COPIES), ROUGHLY):
+        part = rows[start : start + ROUGHLY]
+        digest_of = dict(index.digests(part))
+        for row in part:
+            first.setdefault(digest_of.get(row, -row), row)
+        if len(first) >= ROUGHLY:
+            break
+    return list(first.values())[:ROUGHLY]
 
 
 def _dated(found: Gathered, row: int) -> float:
@@ -114,7 +126,7 @@ def _dot(weights: Sequence[float], features: Sequence[float]) -> float:
 def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
     """Read and score the candidates, best first."""
     reader = Reader(found, question)
-    looked_at = candidates(found, reader)
+    looked_at = candidates(index, found, reader)
     rows = {row.id: row for row in index.rows([*looked_at])}
     sessions = index.sessions_of(number >> EPISODE_SHIFT for number in rows)
     scored = []

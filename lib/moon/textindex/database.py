@@ -20,7 +20,7 @@ from pathlib import Path
 from moon.files import make_private, unusable
 from moon.textindex.rows import IndexBusy, IndexCorrupt, IndexMissing, IndexVersion
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x4D4F4F4E  # "MOON"
 AGENT_SHIFT = 40
 EPISODE_SHIFT = 6
@@ -45,7 +45,7 @@ CREATE INDEX episode_by_session ON episode (session, id);
 CREATE INDEX episode_by_time ON episode (first_at);
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, event_id TEXT NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
-    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL
+    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL
 );
 CREATE INDEX message_by_event ON message (event_id);
 CREATE INDEX message_by_segment ON message (segment);

@@ -167,6 +167,11 @@ class TextIndex:
         sql = f"SELECT {MESSAGE_COLUMNS} FROM message JOIN body USING (id) WHERE message.id IN ({numbers})"
         return [StoredRow(*row) for row in self._rows(sql)]
 
+    def digests(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """(row number, digest of its text) of rows that exist; copies of a text have the same digest."""
+        numbers = ",".join(map(str, ids))
+        return [(row[0], row[1]) for row in self._rows(f"SELECT id, digest FROM message WHERE id IN ({numbers})")]
+
     def places(self, segments: Iterable[int]) -> dict[int, Place]:
         """Where segments (by their number in rows) come from."""
         numbers = ",".join(map(str, set(segments)))

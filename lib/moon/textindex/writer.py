@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 from moon.clock import parse_ms
 from moon.textindex.database import (
@@ -165,8 +166,8 @@ class _Filling:
         self.run("INSERT INTO words (rowid, text) VALUES (?, ?)", (row_id, indexable(part)))
         self.run("INSERT INTO body VALUES (?, ?)", (row_id, part))
         self.run(
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at),
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, crc32(part.encode())),
         )
         self.run(
             "UPDATE episode SET rows = rows + 1, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?",
