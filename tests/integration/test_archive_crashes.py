@@ -18,7 +18,8 @@ from tests.support.crash import disk_full_at, killed_at
 from tests.support.moon import ROOT, Moon
 from tests.support.stores import BUILDERS, JsonlStoreBuilder
 
-from moon.errors import HomeUnusable
+from moon.errors import ArchiveDamaged, HomeUnusable
+from moon.vault import segments
 from moon.vault.catalog import discard
 
 KEY = "agent:main:main"
@@ -104,6 +105,19 @@ def test_disk_full_at_any_write_is_said_and_leaves_nothing_half_written(tmp_path
         assert archiver.damage() == []
         step += 1
     assert step >= 2
+
+
+def test_a_disk_that_keeps_other_bytes_is_noticed_before_anything_is_recorded(tmp_path):
+    archiver, expected = prepare(tmp_path)
+    before = archiver.home.ledger.read_bytes()
+    write_all = segments.write_all
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "write_all", lambda to, data: write_all(to, bytes(data).replace(b"shelf", b"shelg")))
+        with pytest.raises(ArchiveDamaged, match="did not read back"):
+            archiver.archive("s1")
+    assert archiver.home.ledger.read_bytes() == before and archiver.leftovers() == []
+    archiver.archive("s1")
+    assert archiver.held("s1") == Counter(expected)
 
 
 def limited(size: int):
