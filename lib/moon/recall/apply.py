@@ -16,8 +16,6 @@ from moon.recall.plan import Query, Term
 from moon.recall.types import Answer, Hit, Request
 from moon.textindex import TextIndex, open_reader
 
-TRIED = "nothing found; try other or fewer words, drop limits such as --agent or --since, or run `moon-index` first"
-
 
 class Recall:
     """Recall over one MOON_HOME, for one question or many. Use it in a `with` block."""
@@ -67,9 +65,25 @@ class Recall:
                 engines.append("qmd")
             except MoonError as error:
                 degraded.append(f"qmd: {error.message}")
-        notes = found.notes if shown else (*found.notes, *_tried(found.query))
+        notes = found.notes if shown else (*found.notes, *self._tried(found))
         hits = tuple(self._with_context(hit, request.context) for hit in shown)
         return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
+
+    def _tried(self, found: embedded.Searched) -> Iterator[str]:
+        """What was looked for, and what to try instead."""
+        if not found.query.terms:
+            yield "the query holds no word to search for"
+            return
+        yield f"searched for: {', '.join(term.text for term in found.query.terms)}"
+        agents = self.index.agents()
+        if not agents:
+            yield "nothing is indexed yet: run `moon-archive --all` and `moon-index`"
+        elif found.filters.agent is not None and found.filters.agent not in agents:
+            yield f"there is no agent {found.filters.agent!r}, only {', '.join(sorted(agents))}"
+        elif not self.index.has_any(found.filters):
+            yield "no message at all lies within these limits (agent, session, role, tool, time)"
+        else:
+            yield "nothing found; try other or fewer words, or drop limits such as --agent or --since"
 
     def _is_qmd_wanted(self, has_room: bool) -> bool:
         """QMD takes longer to start than a whole embedded answer, so by itself (`auto`) it is asked only when that
@@ -139,11 +153,3 @@ def _without_index(home: Home, error: IndexUnusable) -> tuple[TextIndex, tuple[s
 
 def _highlights(query: Query) -> frozenset[str]:
     return frozenset(stem for term in query.terms for stem in term.stems)
-
-
-def _tried(query: Query) -> Iterator[str]:
-    if not query.terms:
-        yield "the query holds no word to search for"
-        return
-    yield f"searched for: {', '.join(term.text for term in query.terms)}"
-    yield TRIED

@@ -22,11 +22,16 @@ def document(request: Request, answer: Answer, took_ms: int) -> Document:
         "query": request.text.encode("utf-8", "replace").decode(),
         "engines": list(answer.engines),
         "degraded": list(answer.degraded),
-        "notes": list(answer.notes),
+        "notes": [*answer.notes, *_not_there(request, len(numbered))],
         "took_ms": took_ms,
         "results": [_result(rank, hit, answer.highlights) for rank, hit in wanted],
         "pack": pack(wanted, request.pack_tokens),
     }
+
+
+def _not_there(request: Request, found: int) -> list[str]:
+    """A note for each picked result that there is not."""
+    return [f"there is no result {number}, only {found}" for number in request.pick if not 1 <= number <= found]
 
 
 def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from moon.recall.answers import expected
+from moon.recall.beside import Beside
 from moon.recall.gather import Gathered
 from moon.textindex import StoredRow
 from moon.textindex.database import EPISODE_ROWS, EPISODE_SHIFT
@@ -148,31 +149,32 @@ class Reader:
         self.starts = {each[:3] for term in found.terms for each in term.stems}
         self.order = {each: at for at, term in enumerate(found.terms) for each in term.stems}
 
-    def words(self, row: int) -> list[float]:
+    def words(self, row: int, beside: Beside) -> list[float]:
         """The features that follow from where words stand, `WORD_FEATURES`."""
         get = self.found.hits.get
         weigh = self.scales.weigh
         low = self.scales.low
-        own, before, after = get(row, 0), get(row - 1, 0), get(row + 1, 0)
+        earlier = beside.step(row, -1)
+        own, before, after = get(row, 0), get(earlier, 0), get(beside.step(row, 1), 0)
         exact = weigh(own & low)
         with_before = weigh((own | before) & low)
         with_both = weigh((own | before | after) & low)
-        with_two = weigh((own | before | after | get(row - 2, 0)) & low)
+        with_two = weigh((own | before | after | get(beside.step(earlier, -1), 0)) & low)
         share = self.scales.share_beside(own, before | after)
         steps = (exact[0], with_before[0] - exact[0], with_both[0] - with_before[0], with_two[0] - with_both[0])
         return [*steps, share, *self.episodes.of(row >> EPISODE_SHIFT)]
 
     def text(self, row: StoredRow, before: StoredRow | None) -> list[float]:
-        """The other features, `TEXT_FEATURES`. `before` is the row before this one, where that was fetched."""
+        """The other features, `TEXT_FEATURES`. `before` is what was said before this row, where that was fetched."""
         text = row.text
         tokens = WORD.findall(fold(indexable(text)))
         asks = "?" in text
-        answered = before is not None and "?" in before.text
+        question = before if before is not None and "?" in before.text else None
         return [
             self._adjacent(tokens),
             self._speaker(text),
             1.0 if asks and _TRAILER.sub("", text).rstrip().endswith("?") else 0.0,
-            self.scales.weigh(self.found.hits.get(row.id - 1, 0))[0] if answered else 0.0,
+            self.scales.weigh(self.found.hits.get(question.id, 0))[0] if question else 0.0,
             1.0 if _FIRST_PERSON.search(text) else 0.0,
             math.log1p(len(tokens)),
             self._date(row.at),

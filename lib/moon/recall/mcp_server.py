@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moon import config as configuration
-from moon.errors import MoonError, UsageWrong
+from moon.errors import MoonError, ProgramAbsent, UsageWrong
 from moon.paths import Home
 from moon.recall.apply import Recall
 from moon.recall.limits import begin_of, end_of
@@ -50,8 +50,9 @@ def _package() -> tuple[Any, type[Exception]]:
             return server_class, importlib.import_module(f"{module}.exceptions").ToolError
         except ImportError:
             continue
-    raise UsageWrong(
-        "the MCP server needs the `mcp` package", hint="run `make venv`, or install Moon with its `mcp` extra"
+    raise ProgramAbsent(
+        "the MCP server needs the Python package `mcp`",
+        hint=f"run `make venv` in Moon's checkout, or `{sys.executable} -m pip install mcp`",
     )
 
 

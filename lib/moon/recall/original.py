@@ -9,6 +9,9 @@ from moon.textindex import open_reader
 from moon.vault import segments
 from moon.vault.ledger import Ledger
 
+LEAST_CHARS = 6
+SHOWN = 3
+
 
 class EventUnknown(MoonError):
     """No archive holds an event of that id."""
@@ -18,6 +21,7 @@ class EventUnknown(MoonError):
 
 def originals(home: Home, event: str, session: str | None = None) -> list[bytes]:
     """Each distinct version of an event, oldest first. Raises `EventUnknown`, `ArchiveDamaged`."""
+    event = _whole_id(home, event)
     places = _indexed(home, event, session) or _searched(home, event, session)
     if not places:
         raise EventUnknown(
@@ -34,6 +38,21 @@ def originals(home: Home, event: str, session: str | None = None) -> list[bytes]
     if damage and not found:
         raise damage
     return list(found)
+
+
+def _whole_id(home: Home, event: str) -> str:
+    """The event id that begins so, where there is exactly one; else the text as it is. Raises `EventUnknown`."""
+    try:
+        with open_reader(home.text_index) as index:
+            found = index.events_beginning(event, SHOWN + 1) if len(event) >= LEAST_CHARS else []
+    except IndexUnusable:
+        return event
+    if event in found or not found:
+        return event
+    if len(found) > 1:
+        shown = ", ".join(found[:SHOWN])
+        raise EventUnknown(f"several archived events begin with {event!r}", hint=f"give more of the id: {shown}, …")
+    return found[0]
 
 
 def _indexed(home: Home, event: str, session: str | None) -> list[tuple[str, int]]:

@@ -22,7 +22,7 @@ PART_WEIGHT = 0.3
 
 _FIELD = re.compile(r'(?<!\S)(role|tool|agent|session):("[^"]+"|\S+)', re.IGNORECASE)
 _PHRASE = re.compile(r'(?<!\S)(-?)"([^"]*)"')
-_EXCLUDED = re.compile(r"(?<!\S)-([^\W\d_][\w./:@-]*)")
+_EXCLUDED = re.compile(r"(?<!\S)-(\w[\w./:@-]*)")
 # Something with inner punctuation and no space: a path, an address, a ticket, a version, a qualified name.
 _IDENTIFIER = re.compile(r"[\w~]*(?:[./:@#_\\+-]+\w+)+/?|/\w+")
 _HASH_START = re.compile(rf"(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{{{MIN_PREFIX},64}}")

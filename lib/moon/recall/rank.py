@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import operator
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from moon.recall.beside import Beside
 from moon.recall.features import TEXT_FEATURES, WORD_FEATURES, Reader
 from moon.recall.gather import Gathered
 from moon.textindex import StoredRow, TextIndex
@@ -19,9 +21,6 @@ SESSIONS = 5
 HOPELESS = 6.0
 SESSION_SHARE = 0.5
 REPEATED = 0.3
-# A summary retells what other rows say in their own words; those come first where they are in the archive.
-RETELLING = frozenset({"compaction", "branch_summary"})
-RETOLD = 2.5
 ALIKE_WORDS = 8
 ALIKE_SHARE = 0.85
 # How many rows get through each look: by their own words, with their surroundings, and by reading them.
@@ -35,6 +34,15 @@ READ = 100
 WEIGHTS = (0.26, 0.18, 0.14, 0.29, 3.2, 1.6, 0.3, 0.28, 2.8, -0.6, 0.16, 0.3, -0.17, 1.43, 1.27)
 WORD_WEIGHTS = WEIGHTS[: len(WORD_FEATURES)]
 DATE_WEIGHT = WEIGHTS[len(WORD_FEATURES) + TEXT_FEATURES.index("date")]
+
+
+# What speaks for or against a row whatever the question is, in the same unit. A summary retells what other rows say in
+# their own words. What a tool was called with holds words of the question, seldom the answer, unless a command is what
+# is asked for. Of two statements, the one that corrects the other is the one that holds.
+PRIORS = {"compaction": -2.5, "branch_summary": -2.5, "toolCall": -1.5}
+ASKS_COMMAND = re.compile(r"\b(?:commands?|run|ran|executed?|scripts?|shell|calls?|called)\b", re.IGNORECASE)
+CORRECTION = 0.6
+CORRECTS = re.compile(r"\b(?:correct(?:ion|ed)|no longer|instead of)\b", re.IGNORECASE)
 
 
 class Scored(NamedTuple):
@@ -66,7 +74,7 @@ class Chosen:
         return len(self.words & theirs) >= ALIKE_SHARE * len(self.words | theirs)
 
 
-def candidates(index: TextIndex, found: Gathered, reader: Reader) -> dict[int, list[float]]:
+def candidates(index: TextIndex, found: Gathered, reader: Reader) -> tuple[dict[int, list[float]], Beside]:
     """Rows worth reading, with their word features: those with the rarest words in and around them, first by a rough
     look at all, then by a closer one, which also lets in the neighbours of the best.
     """
@@ -83,11 +91,15 @@ def candidates(index: TextIndex, found: Gathered, reader: Reader) -> dict[int, l
     chosen = dict.fromkeys(best)
     # A reply may hold none of the question's words; somebody who looks for one word wants that word.
     is_question = len(found.terms) > 1 and not found.strict
-    for row in best[:NEIGHBOURS_OF] if is_question else ():
-        chosen.update(dict.fromkeys((row + 1, row - 1, row + 2)))
-    features = {row: reader.words(row) for row in chosen}
+    if is_question:
+        beside = Beside(index, best[:NEIGHBOURS_OF])
+        for row in best[:NEIGHBOURS_OF]:
+            after = beside.step(row, 1)
+            chosen.update(dict.fromkeys((after, beside.step(row, -1), beside.step(after, 1), row + 1)))
+    beside = Beside(index, chosen)
+    features = {row: reader.words(row, beside) for row in chosen}
     closer = {row: _dot(WORD_WEIGHTS, values) + _dated(found, row) for row, values in features.items()}
-    return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}
+    return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, beside
 
 
 def _by_promise(found: Gathered, reader: Reader) -> list[int]:
@@ -123,16 +135,23 @@ def _dot(weights: Sequence[float], features: Sequence[float]) -> float:
     return float(sum(map(operator.mul, weights, features)))
 
 
+def prior(row: StoredRow, wants_command: bool) -> float:
+    """What speaks for a row before the question is looked at."""
+    known = 0.0 if wants_command and row.role == "toolCall" else PRIORS.get(row.role, 0.0)
+    return known + (CORRECTION if CORRECTS.search(row.text) else 0.0)
+
+
 def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
     """Read and score the candidates, best first."""
     reader = Reader(found, question)
-    looked_at = candidates(index, found, reader)
+    looked_at, beside = candidates(index, found, reader)
     rows = {row.id: row for row in index.rows([*looked_at])}
     sessions = index.sessions_of(number >> EPISODE_SHIFT for number in rows)
+    wants_command = bool(ASKS_COMMAND.search(question))
     scored = []
     for number, row in rows.items():
-        features = (*looked_at[number], *reader.text(row, rows.get(number - 1)))
-        value = _dot(WEIGHTS, features) - RETOLD * (row.role in RETELLING)
+        features = (*looked_at[number], *reader.text(row, rows.get(beside.step(number, -1))))
+        value = _dot(WEIGHTS, features) + prior(row, wants_command)
         scored.append(Scored(row, features, value, sessions[number >> EPISODE_SHIFT]))
     scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
     return scored

@@ -89,6 +89,11 @@ class TextIndex:
             for a, k, i, path, line, role, at in found
         ]
 
+    def events_beginning(self, start: str, limit: int) -> list[str]:
+        """Event ids that begin so."""
+        sql = "SELECT DISTINCT event_id FROM message WHERE event_id >= ? AND event_id < ? LIMIT ?"
+        return [row[0] for row in self._rows(sql, (start, start + "\U0010ffff", limit))]
+
     # searching
 
     def agents(self) -> dict[str, tuple[int, int]]:
@@ -172,6 +177,11 @@ class TextIndex:
         numbers = ",".join(map(str, ids))
         return [(row[0], row[1]) for row in self._rows(f"SELECT id, digest FROM message WHERE id IN ({numbers})")]
 
+    def roles(self, ids: Iterable[int]) -> dict[int, str]:
+        """Who speaks in the rows with these numbers; numbers that do not exist are left out."""
+        numbers = ",".join(map(str, ids))
+        return dict(self._rows(f"SELECT id, role FROM message WHERE id IN ({numbers})"))
+
     def places(self, segments: Iterable[int]) -> dict[int, Place]:
         """Where segments (by their number in rows) come from."""
         numbers = ",".join(map(str, set(segments)))
@@ -186,6 +196,11 @@ class TextIndex:
         """Episode number → session number."""
         numbers = ",".join(map(str, set(episodes)))
         return dict(self._rows(f"SELECT id, session FROM episode WHERE id IN ({numbers})"))
+
+    def has_any(self, filters: Filters) -> bool:
+        """Is there any message within these limits?"""
+        join, values = self._scoped(filters)
+        return bool(self._rows(f"SELECT 1 FROM message AS words {join} 1 LIMIT 1", values))
 
     def session_numbers(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """(agent, session id) → session number, for those that are known."""
