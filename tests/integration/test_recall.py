@@ -33,6 +33,7 @@ def moon(tmp_path: Path) -> Moon:
             tool_result("e4", "exec", LONG),
             message("e5", "Die Bücher stehen im Regal. 東京都の天気は晴れ。", when="2026-06-01T10:00:00Z"),
             message("e6", "ticket ABC-1234 touches src/a/b.py and 10.0.0.7:8443", when="2026-06-01T10:01:00Z"),
+            tool_call("e7", "exec", {"command": "printf 'allow 8883\\nregister all\\n'"}),
         ],
     )
     store.put(
@@ -90,6 +91,8 @@ def test_a_question_leads_to_the_exact_original_message(moon: Moon) -> None:
         ("lantern -garden", "f2"),
         ("staging tool:exec", "e3"),
         ("staging role:assistant", "e2"),
+        ("10.0.0.7:8443 -5432", "e6"),
+        ("register", "e7"),
     ],
 )
 def test_what_is_there_is_found_first(moon: Moon, question: str, event: str) -> None:
@@ -187,6 +190,37 @@ def test_recall_changes_nothing(moon: Moon) -> None:
         if not name.startswith(("index/", "state/cache"))
     }
     assert after == before
+
+
+def test_words_that_are_left_out_may_be_numbers(moon: Moon) -> None:
+    assert "e2" in events(ask(moon, "port taken"))
+    assert "e2" not in events(ask(moon, "port taken -5433"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lantern", "--agent", "nosuch"], "no agent 'nosuch', only main"),
+        (["lantern", "--role", "pope"], "no message at all lies within these limits"),
+        (["lantern", "--session", "nosuch"], "no message at all lies within these limits"),
+        (["zzzzqqq"], "try other or fewer words"),
+        (["lantern", "--pick", "99"], "there is no result 99"),
+    ],
+)
+def test_the_hint_fits_the_case(moon: Moon, arguments: list[str], said: str) -> None:
+    assert said in " ".join(ask(moon, *arguments)["notes"])
+
+
+def test_the_beginning_of_an_event_id_is_enough(tmp_path: Path) -> None:
+    moon = Moon(tmp_path)
+    lines = [message("7f3a9c10-aa", "one"), message("7f3a9c11-bb", "two")]
+    JsonlStoreBuilder(moon.state_dir).put(KEY, "s1", [header("s1"), *lines])
+    moon.ok("archive", "--all")
+    moon.ok("index", "--all")
+    assert b'"one"' in moon.ok("recall", "--event", "7f3a9c10").stdout
+    done = moon.run("recall", "--event", "7f3a9c1")
+    assert done.code == 1
+    assert "several" in done.stderr
 
 
 def test_an_unknown_event(moon: Moon) -> None:

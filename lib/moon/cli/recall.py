@@ -88,7 +88,7 @@ def _parser() -> Parser:
     add("--pick", metavar="1,3", help="only these results, also in the pack")
     add("--inject", metavar="SESSION_KEY", help="bring the pack into this live session as a message, at most once")
     add("--queries", metavar="FILE", help="one query a line (- for standard input), one JSON answer a line")
-    add("--event", metavar="ID", help="print the exact original event from the archive")
+    add("--event", metavar="ID", help="print the exact original event; the beginning of its id is enough")
     add("--mcp", action="store_true", help="serve search to MCP clients on standard input and output")
     return parser
 
@@ -105,6 +105,8 @@ def _check_usage(options: argparse.Namespace) -> None:
     asked = [bool(options.query), bool(options.queries), bool(options.event)]
     if sum(asked) > 1:
         raise UsageWrong("give a query, or --queries, or --event, not several", hint="see `moon-recall --help`")
+    if options.inject == "":
+        raise UsageWrong("--inject needs a session key, not an empty text", hint="for instance agent:main:main")
     if options.inject and not options.query:
         raise UsageWrong("--inject needs a query whose results it brings in", hint="see `moon-recall --help`")
 

@@ -18,6 +18,8 @@ UNSPACED = re.compile(
     "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f]+"
 )
 
+ESCAPED = re.compile(r"\\[nrt]([^\W_]+)")
+
 VOWELS = "aeiou"
 STEP_2 = {
     "ational": "ate",
@@ -83,7 +85,11 @@ def pairs(run: str) -> list[str]:
 
 
 def indexable(text: str) -> str:
-    """The text that the tokenizer is given: as it is, but unspaced scripts spread out into pairs."""
+    """The text that the tokenizer is given: as it is, but unspaced scripts spread out into pairs, and words that stand
+    right behind an escape in a command (`allow\\ndeny`) once more at the end, without its letter.
+    """
+    if "\\" in text:
+        text = " ".join([text, *ESCAPED.findall(text)])
     if text.isascii() or not UNSPACED.search(text):
         return text
     return UNSPACED.sub(lambda run: " " + " ".join(pairs(run.group())) + " ", text)
