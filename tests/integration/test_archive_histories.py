@@ -119,11 +119,12 @@ class History:
         self.lines.append(MALFORMED[choice % len(MALFORMED)])
 
     def tear(self, choice: int) -> None:
-        """A line is being written: only its first bytes are there."""
+        """A line is being written: its beginning is there, far enough that it is like no other."""
         if not self.torn:
             self.whole = events.message(self.next_id(), TEXTS[choice % len(TEXTS)])
-        if len(self.torn) < len(self.whole) - 1:
-            self.torn = self.whole[: len(self.torn) + 1 + choice % (len(self.whole) - len(self.torn) - 1)]
+        start = max(len(self.torn) + 1, 40)
+        if start < len(self.whole):
+            self.torn = self.whole[: start + choice % (len(self.whole) - start)]
 
 
 STEPS = ("append", "append", "append", "resend", "change", "truncate", "reset", "new_session", "malformed", "tear")
