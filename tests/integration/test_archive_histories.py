@@ -28,7 +28,15 @@ TEXTS = (
     "long " * 6_000,
     "\u0000nul\u0007bell",
 )
-MALFORMED = (b"not json at all", b"{ half", b"[1,2]", b'{"id":7,"type":"x"}', b"", b'{"type":"message"}', b"\xff\xfe broken")
+MALFORMED = (
+    b"not json at all",
+    b"{ half",
+    b"[1,2]",
+    b'{"id":7,"type":"x"}',
+    b"",
+    b'{"type":"message"}',
+    b"\xff\xfe broken",
+)
 
 
 @dataclass

@@ -141,6 +141,15 @@ def test_killed_at_one_step_after_the_other_in_one_home(gateway):
     complete(gateway)
 
 
+def test_a_map_that_is_there_is_not_sent_again(gateway):
+    """A restarted gateway would run a turn for it and fail."""
+    assert killed_between(((client.OpenClaw, "send_turn"),), 1, lambda: gateway.run("rollover", "--session", KEY))
+    gateway.later(600)
+    assert gateway.run("rollover", "--session", KEY) == 0
+    complete(gateway)
+    assert len(gateway.calls("agent")) == 1
+
+
 def tick(gateway: Gateway, seconds: int) -> int:
     """One tick of the timer, with all that it starts."""
     gateway.later(seconds)
