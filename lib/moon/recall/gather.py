@@ -14,7 +14,7 @@ from moon.recall.plan import Query, Term
 from moon.textindex import Filters, TextIndex
 
 # How many occurrences one question may look at. SQLite hands over about three a microsecond.
-POSTINGS = 6_000
+POSTINGS = 4_000
 DATED_ROWS = 2_000
 
 
