@@ -145,5 +145,6 @@ def doubts(
     if not fresh:
         return "the numbers are not fresh"
     if age is None or age > config.usage.max_age_seconds:
-        return f"the numbers are {age if age is not None else 'of unknown'} seconds old"
+        limit = config.usage.max_age_seconds
+        return f"the numbers are older than usage.max_age_seconds ({limit}); a message brings new ones"
     return ""
