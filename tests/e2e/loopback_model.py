@@ -114,7 +114,7 @@ def _handler_for(model: LoopbackModel) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answer = model.answer(body)
             if answer.gate is not None:
-                answer.gate.wait(timeout=120)
+                answer.gate.wait(timeout=300)
             time.sleep(answer.delay)
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")

@@ -20,7 +20,7 @@ def test_a_message_between_archive_and_prune_survives(talk: Talk, moon: Moon) ->
     archived = moon.run("moon-archive", "--json", stdin=usage)
     indexed = moon.run("moon-index", "--json", stdin=archived.stdout)
     assert indexed.code == 0, indexed.stderr
-    talk.say("Wait: the anchor bolt of mast 4 is loose.")
+    talk.say("Wait: the anchor bolt of mast 4 is loose.", Answer(text="Noted.", prompt_tokens=BUDGET_USED))
     before = talk.lines()
     moon.run("moon-prune", "--json", stdin=indexed.stdout)
     assert talk.lines() == before, "an event that is not archived forbids pruning"
@@ -55,9 +55,7 @@ def test_an_active_run_is_never_interrupted(talk: Talk, moon: Moon) -> None:
     try:
         wait_until_running(talk)
         before = talk.lines()
-        for station in ("moon-prune", "moon-rollover"):
-            moon.run("moon-archive", "--session", talk.key)
-            moon.run("moon-index", "--session", talk.key)
+        for station in ("moon-archive", "moon-index", "moon-prune", "moon-rollover"):
             moon.run(station, "--session", talk.key)
         moon.tick()
         assert talk.lines() == before
