@@ -64,6 +64,8 @@ class Scene:
                 "MOON_OPENCLAW__BIN": "openclaw-switched-off-for-the-demo",
                 "MOON_QMD__ENABLED": "false",
                 "MOON_DISTILL__PROVIDERS": "local",
+                # The maintained rule set compiles itself for seconds in a home folder that is new.
+                "MOON_REDACT__RULES": "builtin",
                 "OPENCLAW_STATE_DIR": str(self.folder / generation),
             },
             input=given or "",
