@@ -115,10 +115,17 @@ def test_the_good_sessions_are_all_shown(index: TextIndexWriter, ask: Ask) -> No
 
 
 def test_nearly_equal_texts_are_folded(index: TextIndexWriter, ask: Ask) -> None:
-    text = "Heartbeat of the tide gauge: all sensors of the northern quay answered in time, attempt {}."
-    add(index, "a", [text.format(number) for number in range(9)] + ["The tide gauge of the quay was replaced."])
+    text = "Heartbeat of the tide gauge: all sensors of the northern quay answered in time, {}."
+    moods = ["calm", "windy", "foggy", "clear", "wet", "dry", "mild", "cold"]
+    add(index, "a", [text.format(mood) for mood in moods] + ["The tide gauge of the quay was replaced."])
     found = ask("tide gauge of the quay")
     assert len([event for event in found if event.startswith("a-")]) == 2
+
+
+def test_texts_with_other_numbers_are_other_facts(index: TextIndexWriter, ask: Ask) -> None:
+    text = "The spare barometers of the northern station now lie in drawer {} of the tall cabinet."
+    add(index, "a", [text.format(12), text.format(21)])
+    assert set(ask("spare barometers drawer")[:2]) == {"a-0", "a-1"}
 
 
 def test_a_text_that_came_a_thousand_times_does_not_hide_others(index: TextIndexWriter, ask: Ask) -> None:

@@ -71,7 +71,10 @@ class Chosen:
         if len(self.words) < ALIKE_WORDS or abs(len(other.row.text) - len(row.text)) > 0.2 * len(row.text):
             return False
         theirs = frozenset(words(other.row.text))
-        return len(self.words & theirs) >= ALIKE_SHARE * len(self.words | theirs)
+        if len(self.words & theirs) < ALIKE_SHARE * len(self.words | theirs):
+            return False
+        # Another number can be another fact: a corrected port, a later reading.
+        return not any(char.isdigit() for word in self.words ^ theirs for char in word)
 
 
 def candidates(index: TextIndex, found: Gathered, reader: Reader) -> tuple[dict[int, list[float]], Beside]:
