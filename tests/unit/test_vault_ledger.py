@@ -14,6 +14,7 @@ from tests.support.stores import JsonlStoreBuilder
 from moon.errors import ArchiveDamaged, DocumentInvalid
 from moon.vault.catalog import open_catalog
 from moon.vault.ledger import GENESIS, Ledger, line_hash
+from moon.vault.restore import restore
 
 
 @pytest.fixture
@@ -75,10 +76,11 @@ def test_damage_to_one_line_does_not_hide_damage_to_an_archive(archiver):
     assert any(victim.name in problem for problem in problems)
 
 
-def test_a_torn_last_line_is_set_aside_and_its_events_are_archived_again(archiver):
+def test_a_torn_last_line_is_set_aside_and_its_archive_is_taken_in_again(archiver):
     data = archiver.home.ledger.read_bytes()
     archiver.home.ledger.write_bytes(data[:-30])
-    assert archiver.archive("s1").new == 2
+    again = archiver.archive("s1")
+    assert (again.new, len(again.archives)) == (0, 1)
     assert archiver.damage() == []
     aside = list(archiver.home.archives.glob("ledger.torn-*"))
     assert len(aside) == 1 and aside[0].read_bytes().strip() in data
@@ -111,3 +113,23 @@ def test_the_tip_is_the_hash_of_the_last_line_however_long_lines_are(tmp_path_fa
     assert ledger.verify() == []
     assert [line["session_key"] for line in ledger.links()] == keys
     assert [json.loads(raw)["boundary_event_id"] for _, raw in ledger.raw_lines()] == [str(n) for n in range(len(keys))]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2], ids=["lost", "two lines short", "one line short"])
+def test_a_ledger_cut_at_a_line_shows_and_no_archive_is_written_over(archiver, kept):
+    before = archiver.held("s1")
+    rewrite(archiver, lambda lines: lines[:kept])
+    assert any("is not in the ledger" in problem for problem in archiver.damage())
+    JsonlStoreBuilder(archiver.state_dir).write("s1", events.conversation("s1", 3)[-2:])
+    archiver.archive("s1")
+    assert archiver.damage() == []
+    assert archiver.held("s1") == before, "the store has shrunk; what it lost is in the archive still"
+
+
+def test_a_damaged_archive_is_named_when_a_session_is_restored(archiver):
+    victim = archiver.home.root / next(Ledger(archiver.home.ledger).lines())["archive_path"]
+    victim.write_bytes(victim.read_bytes().replace(b"a", b"b", 1))
+    with open_catalog(archiver.home) as catalog:
+        restored = restore(catalog, "main", "s1", lambda data: None)
+    assert restored.events
+    assert [problem.path for problem in restored.damaged] == [str(victim)]

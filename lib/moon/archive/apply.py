@@ -1,7 +1,7 @@
 """Store what the plan kept: segments first, read back, then the ledger, then the catalog.
 
-A crash between any two steps loses nothing: a segment without its ledger line is written again under the same name; a
-ledger line that the catalog has not is read in when the catalog is opened.
+A crash between any two steps loses nothing: a segment without its ledger line is taken in when its session is archived
+again; a ledger line that the catalog has not is read in when the catalog is opened.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from moon.archive.plan import SEGMENT_BYTES, Keep, SetAside, Tally, select_new
-from moon.clock import now_text
 from moon.files import write_atomic
 from moon.openclaw.store import Transcript, TranscriptStore
 from moon.paths import Home
 from moon.vault.catalog import Catalog, Identifier
+from moon.vault.enter import Content, Owner, adopt_unnamed, enter_segment
 from moon.vault.segments import SegmentWriter, segment_path
 
 
@@ -58,14 +58,15 @@ def archive_transcript(
     archives: list[str] = []
     compressed = store.size(transcript) >= compress_from
     session = catalog.session(transcript.agent, transcript.key, transcript.session_id)
-    key = catalog.session_key(session)
+    owner = Owner(session, transcript.agent, catalog.session_key(session), transcript.session_id)
+    archives += adopt_unnamed(catalog, owner)
     plan = select_new(
         store.events(transcript),
         Identifier().identify,
         lambda name: catalog.digests(session, name),
         tally,
     )
-    with contextlib.closing(_Archiver(home, catalog, session, transcript, key, compressed)) as archiver:
+    with contextlib.closing(_Archiver(catalog, owner, compressed)) as archiver:
         for action in plan:
             if isinstance(action, SetAside):
                 set_aside(home, transcript, action)
@@ -73,9 +74,7 @@ def archive_transcript(
             archives += archiver.add(action)
         archives += archiver.finish()
     catalog.connection.commit()
-    return Archived(
-        transcript.agent, key, transcript.session_id, archives, mark, **asdict(tally), covered=tally.undecodable == 0
-    )
+    return Archived(*owner[1:], archives=archives, mark=mark, **asdict(tally), covered=tally.undecodable == 0)
 
 
 def set_aside(home: Home, transcript: Transcript, action: SetAside) -> None:
@@ -89,80 +88,43 @@ def set_aside(home: Home, transcript: Transcript, action: SetAside) -> None:
 class _Archiver:
     """Writes kept events into segments, a ledger line each."""
 
-    def __init__(
-        self, home: Home, catalog: Catalog, session: int, transcript: Transcript, key: str, compressed: bool
-    ) -> None:
-        self.home = home
+    def __init__(self, catalog: Catalog, owner: Owner, compressed: bool) -> None:
         self.catalog = catalog
-        self.session = session
-        self.transcript = transcript
-        self.key = key
+        self.owner = owner
         self.compressed = compressed
         self.writer: SegmentWriter | None = None
-        self.kept: list[Keep] = []
-        self._clear()
-
-    def _clear(self) -> None:
-        self.writer = None
-        self.first = self.last = ""
-        self.ordinal = 0
-        self.torn = False
-        self.revisions = self.malformed = 0
-        self.written = 0
+        self.content = Content()
+        self.ordinal = self.segment = self.written = 0
 
     def add(self, event: Keep) -> list[str]:
         """Store one event; the hash of the segment that this closed, if any."""
-        if self.writer is None:
-            self._begin()
-        assert self.writer is not None
-        self.writer.add(event.data)
+        writer = self.writer or self._begin()
+        writer.add(event.data)
         self.written += len(event.data)
-        self.first = self.first or event.event_id
-        self.last = event.event_id or self.last
-        self.revisions += event.revision
-        self.malformed += event.malformed
-        self.torn = event.torn
-        self.catalog.add_event(self.session, event.name, event.digest, self.segment, self.writer.events)
+        self.content.add(event.event_id, revision=event.revision, malformed=event.malformed, torn=event.torn)
+        self.catalog.add_event(self.owner.number, event.name, event.digest, self.segment, writer.events)
         return self.finish() if self.written >= SEGMENT_BYTES else []
 
-    def _begin(self) -> None:
-        transcript = self.transcript
-        self.ordinal = self.catalog.next_ordinal(self.session)
-        self.path = segment_path(
-            self.home.raw, transcript.agent, self.key, transcript.session_id, self.ordinal, self.compressed
-        )
-        self.writer = SegmentWriter(self.path)
+    def _begin(self) -> SegmentWriter:
+        owner = self.owner
+        self.content = Content()
+        self.written = 0
+        self.ordinal = self.catalog.next_ordinal(owner.number)
         self.segment = self.catalog.next_segment()
+        self.writer = SegmentWriter(
+            segment_path(
+                self.catalog.home.raw, owner.agent, owner.session_key, owner.session_id, self.ordinal, self.compressed
+            )
+        )
+        return self.writer
 
     def finish(self) -> list[str]:
         """Close the segment: read back, ledger, catalog."""
         if self.writer is None:
             return []
         written = self.writer.finish()
-        record = self.catalog.ledger.append(
-            {
-                "schema": "moon.archive/1",
-                "kind": "archive",
-                "agent": self.transcript.agent,
-                "session_key": self.key,
-                "session_id": self.transcript.session_id,
-                "archive_path": self.home.relative(written.path),
-                "sha256": written.sha256,
-                "events": written.events,
-                "bytes": written.bytes,
-                "first_event_id": self.first,
-                "last_event_id": self.last,
-                "archived_at": now_text(),
-                "ordinal": self.ordinal,
-                "torn": self.torn,
-                "revisions": self.revisions,
-                "malformed": self.malformed,
-            }
-        )
-        self.catalog.add_segment(self.segment, self.session, record)
-        self.catalog.note_position()
-        self.catalog.connection.commit()
-        self._clear()
+        enter_segment(self.catalog, self.owner, self.ordinal, self.segment, written, self.content)
+        self.writer = None
         return [written.sha256]
 
     def close(self) -> None:

@@ -86,11 +86,13 @@ def run_restore(name: str, target: str, agent: str, as_json: bool) -> int:
         else:
             with atomic_writer(Path(target)) as descriptor:
                 done = [restore(catalog, each[0], each[2], lambda data: write_all(descriptor, data)) for each in found]
-    report.details = [each.__dict__ for each in done]
+    report.details = [each.as_detail() for each in done]
+    for error in (problem for each in done for problem in each.damaged):
+        report.fail(error)
     transcripts = "one transcript" if len(done) == 1 else f"{len(done)} transcripts"
     report.outcome = f"restored {sum(each.events for each in done)} events of {transcripts} to {target}"
     finish(report, as_json and target != "-")
-    return 0
+    return report.exit_code
 
 
 def finish(report: Report, as_json: bool) -> None:

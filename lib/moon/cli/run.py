@@ -6,9 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from moon.clock import now_text
 from moon.errors import MoonError, unexpected
+from moon.files import unusable
 
 
 def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[str]) -> int:
@@ -28,6 +30,8 @@ def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[s
         return 130
     except MoonError as error:
         failure = error
+    except OSError as error:
+        failure = unusable(Path(error.filename), error) if isinstance(error.filename, str) else unexpected(error)
     except Exception as error:  # the last net: whatever it is, the user gets a sentence and a script gets a document
         failure = unexpected(error)
     if os.environ.get("MOON_DEBUG"):

@@ -207,10 +207,10 @@ def entries(document: cycles.Document, station: str = "") -> list[tuple[str, Ent
 
 
 def exit_code(document: cycles.Document, station: str = "") -> int:
-    """0 unless something failed or was refused; then 3 if anything was done all the same, else 1."""
+    """0 unless something failed, was refused or could not be read; then 3 if anything was done all the same, else 1."""
     outcomes = {entry["outcome"] for _, entry in entries(document, station)}
     if not outcomes & {"failed", "refused"}:
-        return DONE
+        return PARTIAL if document["usage"].get("problems") else DONE
     return PARTIAL if outcomes & {"done", "nothing", "deferred"} else FAILED
 
 
@@ -233,6 +233,8 @@ def describe(document: cycles.Document, station: str = "") -> list[str]:
         found.append(f"{name} {label}: {entry['outcome']}" + (f", {words}" if words else ""))
         if entry.get("hint"):
             found.append(f"  hint: {entry['hint']}")
+    for problem in document["usage"].get("problems", []):
+        found += [f"passed over: {problem['message']}", f"  hint: {problem['hint']}"]
     return found
 
 

@@ -111,9 +111,18 @@ def open_stores(config: Config) -> Stores:
             what = f"{agents} holds a folder whose name is no text: {name!r}"
             problems.append(StoreForeign(what, path=str(agents), hint="rename it; it is passed over"))
             continue
-        database = agents / name / "agent" / "openclaw-agent.sqlite"
-        if database.exists():
-            found.append(SqliteStore(name, database))
-        if (agents / name / "sessions").is_dir():
-            found.append(JsonlStore(name, agents / name / "sessions"))
+        try:
+            found += _stores_of(name, agents / name)
+        except OSError as error:
+            what = f"cannot read {agents / name}: {error.strerror}"
+            problems.append(StoreForeign(what, path=str(agents / name), hint="check its permissions"))
     return Stores(folder, found, problems)
+
+
+def _stores_of(agent: str, folder: Path) -> Iterator[TranscriptStore]:
+    """The stores of one agent, the newer generation first."""
+    database = folder / "agent" / "openclaw-agent.sqlite"
+    if database.exists():
+        yield SqliteStore(agent, database)
+    if (folder / "sessions").is_dir():
+        yield JsonlStore(agent, folder / "sessions")

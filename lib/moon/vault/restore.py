@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from moon.errors import SessionUnknown
+from moon.errors import ArchiveDamaged, SessionUnknown
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
 
@@ -14,13 +14,27 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Restored:
-    """What was rebuilt. `revised` counts events that OpenClaw changed after they were first archived."""
+    """What was rebuilt. `revised` counts events that OpenClaw changed after they were first archived; `damaged` names
+    the archives that no longer hold what the ledger says, so that what was rebuilt from them is not exact.
+    """
 
     agent: str
     session_key: str
     session_id: str
     events: int
     revised: int
+    damaged: tuple[ArchiveDamaged, ...]
+
+    def as_detail(self) -> dict[str, str | int]:
+        """The entry in a report's details."""
+        return {
+            "agent": self.agent,
+            "session_key": self.session_key,
+            "session_id": self.session_id,
+            "events": self.events,
+            "revised": self.revised,
+            "damaged": len(self.damaged),
+        }
 
 
 def find_archived(catalog: Catalog, name: str, agent: str = "") -> list[tuple[str, str, str]]:
@@ -67,7 +81,17 @@ def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[byte
             if not torn or position < len(found) - 1:
                 write(b"\n")
     key = catalog.session_key(number)
-    return Restored(agent, key, session_id, events, len(latest))
+    return Restored(agent, key, session_id, events, len(latest), tuple(_damage(found)))
+
+
+def _damage(found: list[Segment]) -> Iterator[ArchiveDamaged]:
+    for segment in found:
+        if segments.digest_file(segment.path)[0] != segment.sha256:
+            yield ArchiveDamaged(
+                f"archive {segment.path} does not hold the bytes that were archived",
+                path=str(segment.path),
+                hint="restore this file from a backup; what was rebuilt from it is not exact",
+            )
 
 
 def _revisions(catalog: Catalog, number: int) -> tuple[dict[Place, Place], set[Place]]:

@@ -105,11 +105,21 @@ class SegmentWriter:
             self._descriptor = -1
             written = Written(self.path, self._hash.hexdigest(), self.events, self.bytes)
             self._read_back(written)
+            self._refuse_to_replace()
             self._temporary.replace(self.path)
             sync_folder(self.path.parent)
         except OSError as error:
             raise unusable(self.path, error) from error
         return written
+
+    def _refuse_to_replace(self) -> None:
+        """Archives are immutable: a file that stands at this name holds events that may be nowhere else."""
+        if self.path.exists():
+            raise ArchiveDamaged(
+                f"{self.path} stands already, and the ledger does not name it",
+                path=str(self.path),
+                hint="nothing was written over; move the file aside and look into it, then archive again",
+            )
 
     def _read_back(self, written: Written) -> None:
         if digest_file(self._temporary, self.path.suffix == ".zst") != (written.sha256, written.events, written.bytes):

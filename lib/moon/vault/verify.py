@@ -41,7 +41,23 @@ def verify(home: Home) -> Verified:
         found.segments += 1
         found.events += record["events"]
         found.bytes += record["bytes"]
+    found.errors += unnamed_files(home, ledger)
     return found
+
+
+def unnamed_files(home: Home, ledger: Ledger) -> list[ArchiveDamaged]:
+    """A complaint for each file among the archives that no ledger line names."""
+    named = {record["archive_path"] for record in _readable(ledger)}
+    standing = (path for path in sorted(home.raw.glob("*/*.jsonl*")) if not path.name.startswith("."))
+    return [
+        ArchiveDamaged(
+            f"{home.relative(path)} is not in the ledger",
+            path=str(path),
+            hint="`moon-archive --all` takes it in again where the store still lists its session",
+        )
+        for path in standing
+        if home.relative(path) not in named
+    ]
 
 
 def _readable(ledger: Ledger) -> Iterator[Line]:
