@@ -1,5 +1,5 @@
 # Every target works from a fresh clone; the environment is made on first need, and only as much of it as is needed:
-# `core` is what Moon runs with, `made` adds the model SDKs and the tools for development.
+# `core` is what Moon runs with, `full` adds the model SDKs, MCP and the secret rules, `made` the tools for development.
 PREFIX ?= $(HOME)/.local
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -23,9 +23,13 @@ $(VENV)/.core: pyproject.toml
 	@$(PY) -m pip uninstall --quiet --yes setuptools
 	@touch $@
 
-$(VENV)/.made: $(VENV)/.core
-	$(PIP) -e '.[models,mcp,dev]'
+$(VENV)/.full: $(VENV)/.core
+	$(PIP) -e '.[models,mcp]'
 	@$(PIP) -e '.[secrets]' || echo "make: the maintained secret rules have no package for this machine; Moon's own rules do the work"
+	@touch $@
+
+$(VENV)/.made: $(VENV)/.full
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 venv: $(VENV)/.made ## Make the project's own Python environment
@@ -67,7 +71,7 @@ bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=
 docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
 	$(PY) -E -s lib/launch.py install docs
 
-install: $(VENV)/.core ## Link the executables into PREFIX/bin and start the timer
+install: $(VENV)/.full ## Link the executables into PREFIX/bin and start the timer
 	@$(PY) -E -s lib/launch.py install install --prefix '$(PREFIX)'
 
 uninstall: $(VENV)/.core ## Take back exactly what install made; archives stay

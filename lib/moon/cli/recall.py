@@ -22,7 +22,7 @@ EXAMPLES = """\
   moon-recall "when did we move the database?"            readable on a terminal, JSON in a pipe
   moon-recall '"connection refused" -staging tool:exec'    a phrase, not this word, only this tool's results
   moon-recall "deploy script" --since "last tuesday" --role user --context 2
-  moon-recall "release checklist" | jq .results[0]
+  moon-recall "release checklist" | jq '.results[0]'
   moon-recall --event EVENT_ID                             the exact original message, from the archive
   moon-recall --queries questions.txt | jq -c .results[0]  one question a line in, one answer a line out
   moon-recall "what did we decide about ports" --inject agent:main:main --pick 1,3

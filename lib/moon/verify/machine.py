@@ -46,7 +46,8 @@ def check_python() -> Findings:
         if version:
             yield Finding("python", OK, f"{package} {version}")
         else:
-            yield Finding("python", WARN, f"no {package}, which is for {use}", f"pip install {package}")
+            remedy = f"`make install` brings it, as does `{sys.executable} -m pip install {package}`"
+            yield Finding("python", WARN, f"no {package}, which is for {use}", remedy)
 
 
 def _version(package: str) -> str:
