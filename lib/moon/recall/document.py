@@ -11,6 +11,8 @@ from moon.recall.types import Answer, Hit, Request
 from moon.textindex import StoredRow
 
 Document = dict[str, Any]
+# Scores are logarithms of odds: this far behind the best, a result is four hundred times less likely.
+HOPELESS = 6.0
 
 
 def document(request: Request, answer: Answer, took_ms: int) -> Document:
@@ -25,8 +27,14 @@ def document(request: Request, answer: Answer, took_ms: int) -> Document:
         "notes": [*answer.notes, *_not_there(request, len(numbered))],
         "took_ms": took_ms,
         "results": [_result(rank, hit, answer.highlights) for rank, hit in wanted],
-        "pack": pack(wanted, request.pack_tokens),
+        "pack": pack(wanted if request.pick else _promising(wanted), request.pack_tokens),
     }
+
+
+def _promising(numbered: list[tuple[int, Hit]]) -> list[tuple[int, Hit]]:
+    """What a model should read: not the results that stand so far behind the best one that chance put them there."""
+    best = max((hit.score for _, hit in numbered), default=0.0)
+    return [(rank, hit) for rank, hit in numbered if hit.score >= best - HOPELESS]
 
 
 def _not_there(request: Request, found: int) -> list[str]:
