@@ -16,7 +16,7 @@ from moon.files import unusable
 from moon.paths import Home
 from moon.textindex import IndexMissing, open_reader
 from moon.vault.ledger import Ledger, Line
-from moon.vault.verify import verify
+from moon.vault.verify import unnamed_files, verify
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
 from moon.verify.machine import qmd_index_files
 
@@ -84,24 +84,28 @@ def _names(paths: Iterable[Path]) -> str:
 
 
 def check_archives(home: Home, deep: bool) -> Findings:
-    """The chain of the ledger, and that every archive is there; with `deep` every byte of them."""
-    if not home.ledger.exists():
+    """The chain of the ledger, and that every archive is there and named; with `deep` every byte of them."""
+    ledger = Ledger(home.ledger)
+    unnamed = unnamed_files(home, ledger)
+    if not home.ledger.exists() and not unnamed:
         yield Finding("archives", WARN, "nothing is archived yet", "`moon-archive --all | moon-index`")
         return
     if deep:
         checked = verify(home)
-        for error in checked.errors:
-            yield Finding("archives", FAIL, error.message, error.hint, error.path)
+        yield from _damage(checked.errors)
         if not checked.errors:
             yield Finding("archives", OK, checked.describe())
         return
-    ledger = Ledger(home.ledger)
     problems = ledger.verify()
     hint = "restore the ledger from a backup; `moon-archive --verify` names every damage"
     for problem in problems[:SHOWN]:
         yield Finding("archives", FAIL, f"ledger: {problem}", hint, str(home.ledger))
     if not problems:
-        yield from _check_files(home, list(ledger.archives()))
+        yield from _damage(unnamed[:SHOWN]) if unnamed else _check_files(home, list(ledger.archives()))
+
+
+def _damage(errors: Iterable[MoonError]) -> Findings:
+    return (Finding("archives", FAIL, error.message, error.hint, error.path) for error in errors)
 
 
 def _check_files(home: Home, lines: list[Line]) -> Findings:
