@@ -87,6 +87,20 @@ def test_a_block_that_stands_there_is_replaced_in_its_place() -> None:
     assert memory.with_block(changed, SHA, new, "2026-11-20") == changed
 
 
+def test_blocks_of_a_day_stand_in_the_order_of_their_conversations() -> None:
+    times = {"aa": ("19T23:50", "20T00:10"), "bb": ("20T08:27", "20T08:28"), "cc": ("20T08:32", "20T08:32")}
+    content = b"my own beginning\n"
+    for name in ("cc", "aa", "bb"):
+        first, last = (f"2026-11-{time}:00Z" for time in times[name])
+        record = make_record(archive_sha256=name * 32, first_event_at=first, last_event_at=last)
+        content = memory.with_block(content, name * 32, memory.render_block(record, "UTC"), "2026-11-20")
+        content += b"my own words\n" if name == "cc" else b""
+    places = [content.index(memory.begin_mark(name * 32).encode()) for name in ("aa", "bb", "cc")]
+    assert places == sorted(places)
+    assert content.startswith(b"my own beginning\n")
+    assert content.endswith(b"my own words\n")
+
+
 def test_a_begin_mark_without_its_end_takes_nothing_with_it() -> None:
     other = f"{memory.begin_mark(OTHER)}\nx\n{memory.end_mark(OTHER)}\n"
     content = f"{memory.begin_mark(SHA)}\nsomebody deleted the end mark\n{other}my own words\n".encode()

@@ -82,7 +82,7 @@ def _inline(text: str) -> str:
 
 
 def with_block(content: bytes, sha256: str, block: str, day: str) -> bytes:
-    """The file's content with this archive's block: replaced where it stood, or added at the end."""
+    """The file's content with this archive's block: replaced where it stood, or added in the order of time."""
     data = block.encode("utf-8", "surrogatepass")
     begin, end = re.escape(begin_mark(sha256).encode()), re.escape(end_mark(sha256).encode())
     found = re.search(begin + rb"(?:(?!<!-- moon:begin ).)*?" + end + rb"\n?", content, re.DOTALL)
@@ -90,8 +90,24 @@ def with_block(content: bytes, sha256: str, block: str, day: str) -> bytes:
         return content[: found.start()] + data + content[found.end() :]
     if not content.strip():
         return content + f"# {day}\n\n".encode() + data
+    later = next((each for each in _BLOCK.finditer(content) if _starts(each.group(1)) > _starts(data)), None)
+    if later and _starts(data):
+        return content[: later.start()] + data + b"\n" + content[later.start() :]
     gap = b"" if content.endswith(b"\n\n") else b"\n" if content.endswith(b"\n") else b"\n\n"
     return content + gap + data
+
+
+# A whole block of any archive, with its heading and what that says of the time: the date if it is another, the clock.
+_BLOCK = re.compile(rb"(?<![^\n])<!-- moon:begin \w+ -->\n(## [^\n]*)\n")
+_STARTS = re.compile(rb"^## ((?:\d{4}-\d\d-\d\d )?\d\d:\d\d\xe2\x80\x93\d\d:\d\d) ", re.MULTILINE)
+
+
+def _starts(block: bytes) -> bytes:
+    """What a block sorts by: its times as its heading shows them; an earlier day's date before any clock of the day."""
+    found = _STARTS.search(block)
+    if not found:
+        return b""
+    return (b"0 " if len(found.group(1)) > 15 else b"1 ") + found.group(1)
 
 
 def has_block(path: Path, sha256: str) -> bool:
