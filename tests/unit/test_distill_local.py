@@ -12,6 +12,7 @@ from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, mea
 from moon.distill.commands import ranked_commands
 from moon.distill.identifiers import commands_in, identifiers_in, is_command
 from moon.distill.judging import without_lead_in
+from moon.distill.labels import label_of
 from moon.distill.local import distill_locally
 from moon.distill.record import LISTS, Distillation, Item, code
 from moon.distill.turns import Turn, bounded, turns_of, without_pastes
@@ -89,7 +90,7 @@ def test_commands_are_read_from_prompts_fences_and_backticks() -> None:
     assert commands_in(text) == ["make test", "ls -la", "git fetch --all"]
 
 
-def test_commands_that_were_spoken_of_or_worked_come_first() -> None:
+def test_commands_that_worked_come_first_and_those_that_failed_are_left_out() -> None:
     turns = [
         Turn("e1", "call", "exec ls -la", "exec"),
         Turn("e2", "result", "total 3"),
@@ -100,7 +101,7 @@ def test_commands_that_were_spoken_of_or_worked_come_first() -> None:
         Turn("e7", "call", "read notes.md", "read"),
     ]
     found = ranked_commands(turns)
-    assert [text for text, _ in found] == ["deploy --stage test", "deploy --stage prod", "ls -la"]
+    assert [text for text, _ in found] == ["deploy --stage test", "ls -la"]
     assert found[0][1] == ("e5",)
 
 
@@ -299,6 +300,129 @@ def test_any_conversation_gives_bounded_sourced_repeatable_lists(said: list[tupl
     for items in made.lists.values():
         assert all(item.text.strip() and item.sources and set(item.sources) <= ids for item in items)
     assert sum(len(item.text) for items in made.lists.values() for item in items) <= length * 1.6 + 200
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Milestone: PX-03 and PX-19 now run firmware 4.2.1.", "milestones"),
+        ("Done: the disks are in.", "milestones"),
+        ("Rule: a short copy stays until its replacement is verified.", "rules"),
+        ("Rule recorded: the voltage is measured at night.", "rules"),
+        ("Decision recorded: the old copies stay as they are.", "decisions"),
+        ("TODO: put the new label on the door.", "open_tasks"),
+        ("Open until Tuesday 09:00: apply the change, then watch it for six hours.", "open_tasks"),
+        ("I promise to test the port from outside.", "open_tasks"),
+        ("Next steps: order two disks.", "open_tasks"),
+        ("Regel: nachts wird nichts verschickt.", "rules"),
+        ("Noch offen: das Dach prüfen.", "open_tasks"),
+        ("Décision : on garde le vieux modèle.", "decisions"),
+        ("Pendiente: pedir dos discos.", "open_tasks"),
+        ("待办：更新证书。", "open_tasks"),
+    ],
+)
+def test_what_is_labelled_stands_in_that_list_and_in_no_other(text: str, name: str) -> None:
+    lists = lists_of(("user", "How is it?"), ("assistant", f"I looked at it. {text}"))
+    assert {each for each in LISTS[1:5] if any(text[-12:] in said for said in lists[each])} == {name}
+
+
+@pytest.mark.parametrize("text", ["Open the file: it is short.", "Done, the port is 44.", "Todo bien", "The rule: x"])
+def test_words_that_only_look_like_labels_are_none(text: str) -> None:
+    assert label_of(text) == ""
+
+
+@pytest.mark.parametrize("head", ["## Open TODOs", "**Next steps**", "Still open:"])
+def test_a_list_under_a_label_belongs_to_it(head: str) -> None:
+    lists = lists_of(("assistant", f"{head}\n- the roof of the shed\n- two disks, 4 TB"))
+    assert lists["open_tasks"] == ["the roof of the shed", "two disks, 4 TB"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is wrong with PX-07? It has been quiet since the storm.",
+        "Do we know the date? And please list what is still open.",
+        "Here is the raw list that the night left on PX-11, look for gaps.",
+        "Try the upgrade tool in dry mode for batch 1.",
+        "What did we decide on the interval? I thought we settled on 30 seconds.",
+    ],
+)
+def test_questions_and_requests_decide_nothing(text: str) -> None:
+    assert lists_of(("assistant", "The plan is in plan/firmware.md."), ("user", text))["decisions"] == []
+
+
+def test_what_was_taken_back_is_replaced() -> None:
+    lists = lists_of(
+        ("user", "We decided to keep the spare part BR-3380 in drawer 12."),
+        ("assistant", "Decision: BR-3380 is kept in drawer 12."),
+        ("user", "Correction: it is not drawer 12 but drawer 21, I mixed them up."),
+        ("assistant", "Corrected: BR-3380 is in drawer 21."),
+    )
+    text = " ".join(each for name in LISTS for each in lists[name])
+    assert "in drawer 12" not in text
+    assert "drawer 21" in " ".join(lists["decisions"])
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("The program relayctl is not installed here, done with that.", False),
+        ("The tool stopped with exit code 4: the upgrade is not completed.", False),
+        ("Everything else may be closed.", False),
+        ("The upload failed at first; it is fixed now and completed.", True),
+        ("The tests passed with 0 failed.", True),
+    ],
+)
+def test_a_failure_is_no_milestone_unless_it_was_mended(text: str, kept: bool) -> None:
+    assert (lists_of(("user", "Go on."), ("assistant", text))["milestones"] == [text]) is kept
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("awk '{print $1, $4}' x", []),
+        ("t=1.2C wind=38 m/s", ["1.2C", "38 m/s"]),
+        ("above 25 m/s wind", ["25 m/s"]),
+        ("0.021 hPa a month", ["0.021 hPa"]),
+        ("frames=7 bytes=135", []),
+        ("[toolCall] with exitCode=1", []),
+        ("all on 4.0.x or 4.1.x now", []),
+    ],
+)
+def test_identifiers_are_not_torn_and_not_from_scripts(text: str, found: list[str]) -> None:
+    assert [each.text for each in identifiers_in(text)] == found
+
+
+def test_identifiers_of_the_conversation_stand_before_those_of_a_log_and_are_few() -> None:
+    log = "\n".join(f"00:{n:02} up frames={n} 7 bytes NODE-{n % 3} port {9000 + n}" for n in range(60))
+    names = [f"BX-{n:02}" for n in range(40)]
+    few = lists_of(("user", " ".join(names[:9])), ("result", log * 3), ("assistant", "Fine."), length=6000)
+    assert few["identifiers"][:9] == names[:9]
+    assert not [each for each in few["identifiers"] if each.startswith(("00:", "90", "7 b"))]
+    many = lists_of(("user", " ".join(names)), ("result", log * 3), ("assistant", "Fine."), length=6000)
+    assert len(many["identifiers"]) == 20
+
+
+def test_a_question_stands_in_the_summary_with_its_answer_only() -> None:
+    said = ("user", "Which fuse feeds the heater of the cabinet?")
+    answered = lists_of(said, ("call", "exec grep -n heater x", "exec")[:2], ("assistant", "Fuse F7 feeds the heater."))
+    assert answered["summary"] == ["Which fuse feeds the heater of the cabinet? — Fuse F7 feeds the heater."]
+    assert lists_of(said)["summary"] == []
+
+
+def test_a_rule_and_its_echo_are_kept_once() -> None:
+    lists = lists_of(
+        ("user", "Redo that night and never delete a short archive before its replacement has been verified."),
+        ("assistant", "Rule: a short archive stays until its replacement is verified."),
+    )
+    assert len(lists["rules"]) == 1
+
+
+def test_a_short_conversation_makes_a_short_memory() -> None:
+    said = [("user", f"We decided to use box {n} for the parts of station {n * 7}, agreed.") for n in range(30)]
+    lists = lists_of(*said, length=6000)
+    assert sum(len(items) for items in lists.values()) <= 60
+    assert len(lists["decisions"]) <= 8
 
 
 def test_the_planted_set_is_sound_and_the_distiller_ahead_of_a_plain_cut() -> None:

@@ -1,4 +1,4 @@
-"""Commands of a session: which were run, which were spoken of, which failed."""
+"""Commands of a session: which were run, which were spoken of. One whose last run failed is none to repeat."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ _LOOKING = re.compile(
     r"|sed -n|grep|rg|find"
     r"|git (?:status|diff|log|show|branch|blame)|sleep)\b"
 )
+_FAILED = re.compile(
+    r"exit(?:ed)?(?: with)? (?:code|status):? [1-9]|command not found|: not found$|no such file or directory"
+    r"|permission denied|^(?:fatal|error)\b|^Traceback ",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SHELL_TOOLS = re.compile(r"(?i)^(?:exec|bash|shell|sh|terminal|run|run_command|execute|process|command)\w*\s+")
 
 
@@ -29,6 +34,7 @@ class _Known:
     runs: int = 0
     last: int = 0
     failed: bool = False
+    doubtful: bool = False
     outcome: str = ""
 
 
@@ -70,14 +76,15 @@ def _see(known: dict[str, _Known], command: str, turn: Turn, number: int, *, ran
 
 
 def _note_outcome(command: _Known, result: str) -> None:
-    command.failed = bool(FAILURE.search(result[-600:])) and "0 failed" not in result
+    command.failed = bool(_FAILED.search(result[-600:]))
+    command.doubtful = bool(FAILURE.search(result[-600:])) and "0 failed" not in result
 
 
 def _worth(command: _Known, turns: int) -> float:
-    if len(command.text) > MAX_COMMAND:
+    if len(command.text) > MAX_COMMAND or command.failed:
         return 0.0
     worth = command.said + min(command.runs, 3) * 0.5 + min(len(command.text), 80) / 160
     worth += 0.4 * command.last / max(1, turns)
-    if command.failed:
+    if command.doubtful:
         worth *= 0.6
     return worth * (0.15 if _LOOKING.match(command.text) else 1.0)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 _UNITS = (
     r"(?:ms|s|sec|seconds?|min|minutes?|h|hours?|days?|weeks?|months?|years?|[kKMGT]i?B|bytes|bits?|Mbit/s|Gbit/s|%|km/h|km|m²|m|cm"
     r"|mm|kg|g|mg|ml|l|°C|°F|K|rpm|req/s|rps|qps|tokens?|rows?|users?|people|persons?|px|W|kW|kWh|mAh|V|Hz|GHz|MHz|vCPU|cores?|Stunden|Tage"
-    r"|Wochen|Minuten|Personen|heures|jours|semaines|horas|días|semanas|personnes|personas)"
+    r"|Wochen|Minuten|Personen|heures|jours|semaines|horas|días|semanas|personnes|personas|hPa|kPa|mbar|bar|dBm?|mA|Ah|A|C|F)"
+    r"(?:/(?:s|sec|min|h|hour|d|day|week|mo|month|y|year|kg|l|m))?"
 )
 _EXTENSIONS = (
     "py|pyi|ts|tsx|js|jsx|mjs|json|jsonl|ya?ml|toml|md|sh|bash|zsh|sql|sqlite|db|conf|cfg|ini|env|rs|go|java|kt|c|h|cc|cpp|rb|php|html|css"
@@ -45,23 +46,37 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("time", r"\b\d{1,2}:\d\d(?:\s?[ap]m)?\b|\b\d{1,2}\s?[ap]m\b"),
     (
         "money",
-        r"[$€£¥]\s?\d[\d.,']+[kKM]?|[€£¥]\s?\d|\b\d[\d.,']*\d?\s?(?:USD|EUR|CHF|GBP|€|\$|£|Euro|euros?|dollars?)(?!\w)",
+        r"[$€£¥]\s?\d[\d.,']*\d[kKM]?|[€£¥]\s?\d|\b\d[\d.,']*\d?\s?(?:USD|EUR|CHF|GBP|€|\$|£|Euro|euros?|dollars?)(?!\w)",
     ),
     ("ticket", r"\b[A-Z][A-Z0-9]{1,9}-\d+\b(?!-\w)|(?<![\w&])#\d+\b|(?<!\w)![0-9]+\b|\b[^\W\d_]{1,3}-\d+/\d+\b"),
     ("serial", r"(?<![\w-])\d{2,}-\d{3,}(?:-\d+)*(?![\w-])|\b\d{3,}-[A-Z]+\b"),
     ("hash", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"),
     ("constant", r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"),
-    ("code", r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b"),
+    ("code", r"(?<![\w.,])(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b"),
     ("name", r"\b[a-zA-Z_]\w*(?:_\w+)+\b(?:\(\))?|\b[a-z]+(?:[A-Z][a-z0-9]+)+\b(?:\(\))?|\b[a-z]\w*\(\)"),
     (
         "kebab",
         r"\b[a-z][a-z0-9]*(?:-[a-z0-9]+)*-[a-z]*\d[a-z0-9]*(?:[.-][a-z0-9]+)*\b|\b[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}\b",
     ),
-    ("amount", rf"(?<![\w.,])[~≤≥<>±]?\d[\d.,]*\s?{_UNITS}(?!\w)"),
-    ("number", r"(?<![\w.])\d{4,}(?![\w.]*\w)|(?<![\w.])\d+(?:[.,]\d+)+(?!\w)"),
+    ("amount", rf"(?<![\w.,])[~≤≥<>±]?\d+(?:[.,]\d+)*\s?{_UNITS}(?![\w=]|/[a-z])"),
+    ("number", r"(?<![\w.])\d{4,}(?![\w.]*\w)"),
+    ("decimal", r"(?<![\w.])\d+(?:[.,]\d+)+(?!\w|\.\w)"),
     ("phone", r"(?<!\w)\+\d[\d ()/-]{6,}\d"),
     ("flag", r"(?<![\w-])--[a-z][\w-]+(?:=[\w./:-]+)?"),
 )
+# Words of OpenClaw's own records, and units, that look like names in a program.
+_NO_IDENTIFIERS = {
+    "toolCall",
+    "toolResult",
+    "toolCallId",
+    "toolName",
+    "exitCode",
+    "isError",
+    "hPa",
+    "kPa",
+    "kHz",
+    "mAh",
+}
 _ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS))
 LONGEST = 300
 _SPECIAL = re.compile(r"[\d/_@$€£¥#]|[a-z][A-Z]|\w[.:-]\w|\w\(\)|--\w")
@@ -75,6 +90,7 @@ _WORTH = {
     0.6: "date name flag quoted",
     0.5: "amount",
     0.4: "time",
+    0.2: "decimal",
 }
 WEIGHT = {kind: weight for weight, kinds in _WORTH.items() for kind in kinds.split()}
 
@@ -134,7 +150,7 @@ def _identifiers_of(run: str) -> Iterator[Identifier]:
         value = match.group(0).rstrip(_TRAILING) if kind != "name" else match.group(0)
         if value.count("(") < value.count(")") and kind != "name":
             value = value.rstrip(")")
-        if len(value) >= 2:
+        if len(value) >= 2 and value not in _NO_IDENTIFIERS:
             yield Identifier(kind, value)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
 from moon.distill.session import Session, corrects
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
-from moon.distill.units import Unit, terms
+from moon.distill.units import Unit, sentences, terms
 
 JUDGED = ("decisions", "rules", "milestones", "open_tasks")
 CUES = {"decisions": "decision", "rules": "rule", "milestones": "milestone", "open_tasks": "task"}
@@ -36,8 +36,13 @@ HEADINGS = {
     ),
 }
 LEAST = 0.55
+# What its writer labelled stands before everything that was guessed.
+LABELLED = 3.0
+ECHO = 0.4
 # A sentence that finds no room in the list it fits best may stand in another that it fits too.
 SECOND_CHOICE = 0.75
+# ... but not in one that it fits so much less.
+CLEARLY = 1.6
 CONSIDERED = 400
 
 
@@ -55,13 +60,15 @@ def judge(session: Session) -> dict[str, list[Judged]]:
     """For each list the units that fit it, the best first, none that says the same as a better one."""
     judged: dict[str, list[Judged]] = {name: [] for name in JUDGED}
     for unit, words in zip(session.units, session.words, strict=True):
+        if session.is_revoked(unit.turn, unit.text):
+            continue
         scores = {name: _score(name, unit, words, session) for name in JUDGED}
         best = max(scores.values())
         for name, score in scores.items():
-            if score >= LEAST:
+            if score >= LEAST and score * CLEARLY >= best:
                 fit = score if score == best else score * SECOND_CHOICE
                 judged[name].append(Judged(unit, fit, words, _sources(unit, session)))
-    kept = {name: _without_doubles(candidates) for name, candidates in judged.items()}
+    kept = {name: _without_doubles(_without_echoes(candidates, session)) for name, candidates in judged.items()}
     done = kept["milestones"]
     kept["open_tasks"] = [task for task in kept["open_tasks"] if not any(_closes(each, task) for each in done)]
     return kept
@@ -72,15 +79,19 @@ def judge_for_summary(session: Session) -> list[Judged]:
     judged = [
         Judged(unit, session.centrality(words) * _telling(unit), words, (unit.event_id,))
         for unit, words in zip(session.units, session.words, strict=True)
+        if not session.is_revoked(unit.turn, unit.text)
     ]
     return sorted(judged, key=lambda each: (-each.score, each.unit.turn, each.unit.position))
 
 
 def _telling(unit: Unit) -> float:
-    if unit.role == RESULT or (unit.is_question and unit.role != USER):
+    if unit.role == RESULT or unit.label or (unit.is_question and unit.role != USER):
         return 0.0
     weight = {USER: 1.2, ASSISTANT: 0.8, SUMMARY: 1.3}[unit.role]
-    weight *= 0.25 if unit.is_question else 1.0
+    if unit.turn > 0 and unit.role == USER and (unit.is_question or any(map(_inquires, sentences(unit.text)))):
+        weight *= 0.25
+    if _went_wrong(unit):
+        weight *= 0.5
     weight *= 2.0 if unit.role == USER and unit.turn == 0 else 1.0
     return weight * (0.4 if cue("chatter").search(unit.text) else 1.0)
 
@@ -91,6 +102,8 @@ def _sources(unit: Unit, session: Session) -> tuple[str, ...]:
 
 
 def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> float:
+    if unit.label and not _says_too_little(unit):
+        return LABELLED + _common(unit, words, session) if name == unit.label else 0.0
     weight = ROLES[name].get(unit.role, 0.0)
     strength = _strength(name, unit, session) if weight else 0.0
     return strength * weight * _common(unit, words, session) * _timeliness(name, unit, session) if strength else 0.0
@@ -102,6 +115,8 @@ def _strength(name: str, unit: Unit, session: Session) -> float:
         return 0.0
     if name == "decisions" and session.is_answered_question(unit):
         return 1.3
+    if _UNFIT[name](unit):
+        return 0.0
     hits = {match.group(0).lower() for match in cue(CUES[name]).finditer(unit.text)}
     strength = min(2.0, 1.0 * bool(hits) + 0.35 * max(0, len(hits) - 1))
     if unit.heading and HEADINGS[name].search(unit.heading):
@@ -110,6 +125,34 @@ def _strength(name: str, unit: Unit, session: Session) -> float:
     if unit.is_question:
         strength *= 0.3 if unit.role == USER else 0.2
     return strength
+
+
+def _settles_nothing(unit: Unit) -> bool:
+    """A question, a wish to be told something, or a word on what is not settled."""
+    if unit.is_question or cue("undecided").search(unit.text):
+        return True
+    return unit.role == USER and _inquires(unit.text)
+
+
+def _inquires(text: str) -> bool:
+    return bool(cue("inquiry").match(without_lead_in(text)))
+
+
+def _went_wrong(unit: Unit) -> bool:
+    """A failure without its remedy, or something that is still to come."""
+    if unit.ticked or cue("mended").search(unit.text):
+        return False
+    text = _NO_FAILURE.sub(" ", unit.text)
+    return bool(FAILURE.search(text) or cue("not_done").search(text))
+
+
+_NO_FAILURE = re.compile(r"(?i)(?<![\w.])(?:0|no|zero|without) (?:failed|failures?|errors?|fail)(?!\w)")
+_UNFIT: dict[str, Callable[[Unit], bool]] = {
+    "decisions": _settles_nothing,
+    "rules": lambda unit: unit.is_question,
+    "milestones": _went_wrong,
+    "open_tasks": lambda unit: unit.role == USER and bool(cue("inquiry").match(unit.text)),
+}
 
 
 def _says_too_little(unit: Unit) -> bool:
@@ -121,12 +164,12 @@ def _says_too_little(unit: Unit) -> bool:
 def _decides(unit: Unit, session: Session, cued: bool) -> float:
     extra = 0.0
     if unit.turn in session.assented and not unit.is_question:
-        extra += 0.9 if unit.position == session.ends[unit.turn] else 0.4
+        extra += 0.9 if unit.position == session.ends[unit.turn] else 0.4 * cued
     if unit.role == USER:
         extra += 0.8 if unit.position == 0 and corrects(unit.text) else 0.0
         extra += 0.35 if cue("order").match(without_lead_in(unit.text)) else 0.0
-        # What a user states in answer to the assistant mostly settles something, in whatever words.
-        extra += 0.4 if unit.turn in session.replies and len(unit.text) >= 12 else 0.0
+        # What a user answers mostly settles something, in whatever words.
+        extra += 0.4 if session.settles(unit.turn) and len(unit.text) >= 12 else 0.0
     return extra
 
 
@@ -184,6 +227,31 @@ def _timeliness(name: str, unit: Unit, session: Session) -> float:
 def overlap(left: frozenset[str], right: frozenset[str]) -> float:
     """The share of the shorter one's words that the other has too."""
     return len(left & right) / max(1, min(len(left), len(right)))
+
+
+def _without_echoes(candidates: Sequence[Judged], session: Session) -> list[Judged]:
+    """Leave out what the assistant repeats of the user's words right before it, unless it names more than they do."""
+    said: dict[int, list[int]] = {}
+    kept = list(candidates)
+    for place, each in enumerate(candidates):
+        if each.unit.role == USER:
+            said.setdefault(each.unit.turn, []).append(place)
+    echoes: set[int] = set()
+    for place, each in enumerate(candidates):
+        if each.unit.role != ASSISTANT:
+            continue
+        for at in said.get(session.asked_by.get(each.unit.turn, -1), ()):
+            if _echoes(each, candidates[at]):
+                kept[at] = replace(kept[at], score=max(kept[at].score, each.score))
+                echoes.add(place)
+    return [each for place, each in enumerate(kept) if place not in echoes]
+
+
+def _echoes(echo: Judged, said: Judged) -> bool:
+    shared = echo.words & said.words
+    if overlap(echo.words, said.words) < ECHO or len(shared) < 3:
+        return False
+    return all(found.text in said.unit.text for found in identifiers_in(echo.unit.text))
 
 
 def _without_doubles(candidates: Sequence[Judged]) -> list[Judged]:

@@ -14,28 +14,36 @@ from moon.distill.identifiers import WEIGHT, Identifier, identifiers_in, quoted_
 from moon.distill.judging import Judged, judge, judge_for_summary, overlap, without_lead_in
 from moon.distill.record import Distillation, Item
 from moon.distill.session import Session, read_session
-from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn, bounded, without_pastes
+from moon.distill.turns import ASSISTANT, CALL, RESULT, SUMMARY, USER, Turn, bounded, without_pastes
 from moon.distill.units import terms
 
 # The share of the whole length that each list may take, in the order they are filled; what one leaves goes to the next.
 SHARES = {
-    "rules": 0.11,
+    "rules": 0.14,
     "open_tasks": 0.19,
-    "decisions": 0.26,
+    "decisions": 0.25,
     "milestones": 0.12,
     "commands": 0.15,
     "identifiers": 0.10,
-    "summary": 0.07,
+    "summary": 0.05,
 }
 # The best item of a list is worth more than the list's exact share.
 FIRST_MAY_EXCEED = 1.5
 BULLET = 3
 MISSES = 8
 SUMMARY_CANDIDATES = 60
-LONGEST_SUMMARY = 8
+LONGEST_SUMMARY = 5
+LITERAL = ("commands", "identifiers")
+# More than this nobody reads daily; the archive has the rest.
+LONGEST_LIST = 8
+LONGEST = {"commands": 6, "identifiers": 20}
+# A short session needs no long memory: this much of what people and the model said, but never less than SHORTEST.
+SHARE_OF_SPOKEN = 0.6
+SHORTEST = 1000
 IDENTIFIERS_RANKED = 300
 # An identifier that only a tool printed, and only once or twice, is left out.
 LEAST_IDENTIFIER = 0.2
+MOST_PRINTED = 0.3
 
 
 def distill_locally(turns: Sequence[Turn], length: int = 6000, tool_result_chars: int = 2000) -> Distillation:
@@ -55,7 +63,7 @@ def with_exact(made: Distillation, turns: Sequence[Turn], length: int, tool_resu
     """
     found = distill_locally(turns, length, tool_result_chars)
     lists = dict(made.lists)
-    for name in ("commands", "identifiers"):
+    for name in LITERAL:
         have = {item.text for item in lists[name]}
         room = length * SHARES[name] - sum(len(text) + BULLET for text in have)
         for item in found.lists[name]:
@@ -71,7 +79,7 @@ class _Choice:
     def __init__(self, session: Session, length: int) -> None:
         self._session = session
         self._judged = judge(session)
-        self._left = float(length)
+        self._left = float(min(length, max(SHORTEST, spoken_length(session) * SHARE_OF_SPOKEN)))
         self._shares_left = sum(SHARES.values())
         self._lists: dict[str, list[Item]] = {}
 
@@ -97,8 +105,10 @@ class _Choice:
         misses = 0
         for item in items:
             cost = len(item.text) + BULLET
-            if item.text in said:
+            if item.text in said or (name not in LITERAL and any(item.text in text for text in said)):
                 continue
+            if len(self._lists[name]) >= LONGEST.get(name, LONGEST_LIST):
+                return
             if cost > room * (1.0 if self._lists[name] else first_may_exceed):
                 misses += 1
                 if misses > MISSES:
@@ -141,20 +151,34 @@ class _Choice:
         for candidate in judge_for_summary(self._session)[:SUMMARY_CANDIDATES]:
             if chosen == LONGEST_SUMMARY:
                 return
-            if candidate.score > 0.2 and not any(overlap(candidate.words, other) > 0.6 for other in said):
-                said.append(candidate.words)
+            item = self._summary_item(candidate)
+            if item and candidate.score > 0.2 and not any(overlap(candidate.words, other) > 0.6 for other in said):
+                said.append(terms(item.text))
                 chosen += 1
-                yield self._item(candidate)
+                yield item
+
+    def _summary_item(self, candidate: Judged) -> Item | None:
+        """A question stands there with its answer, or not at all."""
+        if not candidate.unit.is_question:
+            return self._item(candidate)
+        answer = self._session.answer_to(candidate.unit)
+        return Item(f"{candidate.unit.text} — {answer[0]}", (candidate.unit.event_id, answer[1])) if answer else None
 
     def _identifiers(self) -> list[Item]:
         """Identifiers by how much is lost with them; those that the sentences already hold come last."""
         told = " ".join(self._said())
         value: dict[str, float] = defaultdict(float)
+        printed: dict[str, float] = defaultdict(float)
         first: dict[str, str] = {}
-        for turn in self._session.turns:
+        for number, turn in enumerate(self._session.turns):
             for found in (*identifiers_in(turn.text), *quoted_in(turn.text)):
-                value[found.text] += _worth(found, turn)
+                if self._session.is_revoked(number, found.text):
+                    continue
+                (printed if turn.role in (CALL, RESULT) else value)[found.text] += _worth(found, turn)
                 first.setdefault(found.text, turn.event_id)
+        for text, worth_printed in printed.items():
+            # A tool prints the same line a hundred times; that makes nothing in it more important.
+            value[text] += min(worth_printed, MOST_PRINTED)
         worth = {
             text: min(total, 4.0) * (0.25 if text in told else 1.0)
             for text, total in value.items()
@@ -164,8 +188,19 @@ class _Choice:
         return [Item(text, (first[text],)) for text in _without_parts(ordered[:IDENTIFIERS_RANKED])]
 
 
+# What these name is a figure among figures in a tool's output: `$1` of a script, the clock of a log.
+ONLY_SPOKEN = frozenset({"amount", "time", "money", "number", "decimal", "name", "flag"})
+
+
+def spoken_length(session: Session) -> int:
+    """How much people and the model said, in characters."""
+    return sum(len(turn.text) for turn in session.turns if turn.role in (USER, ASSISTANT))
+
+
 def _worth(found: Identifier, turn: Turn) -> float:
     """What people and the model spoke of counts far more than what a tool printed."""
+    if turn.role in (CALL, RESULT) and found.kind in ONLY_SPOKEN:
+        return 0.0
     by = {USER: 2.0, ASSISTANT: 1.2, SUMMARY: 1.5, RESULT: 0.06}.get(turn.role, 0.15)
     return WEIGHT[found.kind] * by * (0.3 if len(found.text) > 120 else 1.0)
 

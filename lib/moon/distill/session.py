@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from moon.distill.cues import cue
@@ -13,6 +14,14 @@ from moon.distill.units import Unit, terms, units_of
 SHORT_ANSWER = 160
 TOPIC_WORDS = 8
 FULL_CENTRALITY = 16.0
+ASKED_WITHIN = 300
+_ASKS = re.compile(r"[?？]|か。")
+# "It is not drawer 12 but drawer 21": what stands in between is taken back, if it is more than a word of two letters.
+_NOT_BUT = re.compile(
+    r"(?<!\w)(?:not|nicht|pas|no es|não é|non è|niet|не)\s+(?!only|nur|seulement)([^.;!?]{3,60}?),?\s+"
+    r"(?:but|sondern|mais|sino|mas|ma|maar|а)\s",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,16 @@ class Session:
     """For each turn of the user that answers the assistant: the turn it answers."""
     assented: Mapping[int, Turn]
     """Turns of the assistant that a short answer said yes to, with that answer."""
+    asked_by: Mapping[int, int]
+    """For each turn of the assistant: the last turn of the user before it."""
     corrected: frozenset[int]
     """Turns that the user's next words corrected."""
+    revoked: Sequence[tuple[int, re.Pattern[str]]]
+    """What "not this but that" took back, and the turn in which that was said."""
+
+    def is_revoked(self, turn: int, text: str) -> bool:
+        """Whether this holds something that a later turn took back."""
+        return any(turn < later and taken_back.search(text) for later, taken_back in self.revoked)
 
     def centrality(self, words: frozenset[str]) -> float:
         """0 to 1: how much these words are what the session is about."""
@@ -42,6 +59,22 @@ class Session:
     def place(self, unit: Unit) -> float:
         """0 at the beginning of the session, 1 at its end."""
         return unit.turn / max(1, len(self.turns) - 1)
+
+    def settles(self, turn: int) -> bool:
+        """Whether a user's turn may settle something just by answering: it asks nothing back and brings no data."""
+        if turn not in self.replies:
+            return False
+        if _ASKS.search(self.turns[self.replies[turn]].text[-ASKED_WITHIN:]):
+            return True
+        brings_data = turn + 1 < len(self.turns) and self.turns[turn + 1].event_id == self.turns[turn].event_id
+        return not brings_data and not _ASKS.search(self.turns[turn].text)
+
+    def answer_to(self, unit: Unit) -> tuple[str, str] | None:
+        """What the assistant said first to the question at the end of a user's turn, and in which event."""
+        if not unit.is_question or unit.position != self.ends[unit.turn]:
+            return None
+        answers = (each for each in self.units if self.asked_by.get(each.turn) == unit.turn)
+        return next(((each.text, each.event_id) for each in answers), None)
 
     def is_answered_question(self, unit: Unit) -> bool:
         """Whether this is the question at the end of a turn that the user said yes to."""
@@ -63,6 +96,8 @@ def read_session(turns: Sequence[Turn]) -> Session:
         replies=replies,
         assented={replies[number]: turn for number, turn in answers if _assents(turn.text)},
         corrected=frozenset(replies[number] for number, turn in answers if corrects(turn.text)),
+        asked_by=_asked_by(turns),
+        revoked=list(_revoked(units)),
     )
 
 
@@ -72,6 +107,22 @@ def _weights(units: Sequence[Unit], words: Sequence[frozenset[str]], turns: int)
         for word in of_unit:
             seen.setdefault(word, set()).add(unit.turn)
     return {word: math.log(len(where)) * math.log(1 + turns / len(where)) for word, where in seen.items()}
+
+
+def _asked_by(turns: Sequence[Turn]) -> dict[int, int]:
+    asked, last = {}, -1
+    for number, turn in enumerate(turns):
+        last = number if turn.role == USER else last
+        if turn.role == ASSISTANT:
+            asked[number] = last
+    return asked
+
+
+def _revoked(units: Sequence[Unit]) -> Iterator[tuple[int, re.Pattern[str]]]:
+    for unit in units:
+        found = _NOT_BUT.search(unit.text) if unit.role == USER and corrects(unit.text) else None
+        if found:
+            yield unit.turn, re.compile(rf"(?<!\w){re.escape(found.group(1))}(?!\w)", re.IGNORECASE)
 
 
 def _replies(turns: Sequence[Turn]) -> dict[int, int]:

@@ -24,6 +24,9 @@ _BROUGHT_IN = {"# Continuity map ": SUMMARY, "Recalled from Moon's archive": RES
 _CLOCK = re.compile(r"^\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]{1,40}\]\s*")
 _INTERNAL = re.compile(r"<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>.*?(?:<<<END_OPENCLAW_INTERNAL_CONTEXT>>>|\Z)", re.DOTALL)
 
+# A compaction's summary repeats the last turns, raw: they are in the archive themselves.
+_VERBATIM = re.compile(r"^## (?:Recent turns preserved verbatim|Tool Failures)\s*$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -42,6 +45,7 @@ def turns_of(events: Iterable[Event]) -> Iterator[Turn]:
         for piece in event.pieces:
             role = _ROLES.get(piece.role)
             text = _clean(piece.text) if role == USER else piece.text.strip()
+            text = _VERBATIM.split(text)[0].strip() if role == SUMMARY else text
             if role == USER:
                 role = next((made for begin, made in _BROUGHT_IN.items() if text.startswith(begin)), role)
             if role and text and event.id:
@@ -70,9 +74,11 @@ def without_pastes(turn: Turn) -> Iterator[Turn]:
     said: list[str] = []
     pasted: list[str] = []
     fenced = False
-    for line in lines:
+    alike = {number for number, line in enumerate(lines) if line.strip() and shapes[_shape(line)] >= PASTED_LINES}
+    for number, line in enumerate(lines):
         fence = line.lstrip().startswith("```")
-        data = fenced or fence or (bool(line.strip()) and shapes[_shape(line)] >= PASTED_LINES)
+        # A lone line amid the data is data too.
+        data = fenced or fence or number in alike or (number - 1 in alike and number + 1 in alike)
         (pasted if data else said).append(line)
         fenced ^= fence
     for role, part in ((USER, said), (RESULT, pasted)):

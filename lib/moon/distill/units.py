@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from moon.distill.cues import cue
+from moon.distill.labels import is_bare_label, label_of
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
 MAX_UNIT = 320
 MAX_JOINED = 170
+# "That is a rule for all of us." says nothing without the sentence before it.
+_POINTS_BACK = re.compile(r"(?i)(?:that(?:'s| is)|(?:write|put|note) (?:that|this|it)) [^.!?]{0,40}[.!]?$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _CHECKED = re.compile(r"^\s*(?:[-*+]\s*)?\[[xX]\]\s*")
@@ -37,6 +40,8 @@ class Unit:
     item: bool = False
     heading: str = ""
     ticked: bool = False
+    label: str = ""
+    """The list that the writer put it under, by a label before it or above it."""
 
     @property
     def is_question(self) -> bool:
@@ -53,13 +58,17 @@ def _units(number: int, turn: Turn) -> Iterator[Unit]:
     if turn.role not in (USER, ASSISTANT, SUMMARY, RESULT):
         return
     lines = _report_lines(turn.text) if turn.role == RESULT else _prose_lines(turn.text)
-    position, heading = 0, ""
+    position, heading, announced = 0, "", False
     for line in lines:
-        if _HEADING.match(line):
-            heading = line.strip("#* :\t")
+        bare, item = plain(line), bool(_BULLET.match(line))
+        if _HEADING.match(line) or (turn.role != RESULT and is_bare_label(bare)):
+            heading, announced = line.strip("#* :：\t"), not _HEADING.match(line)
             continue
-        bare = plain(line)
+        # A heading holds until the next one, "Still open:" only for the list right below it.
+        heading = heading if item or not announced else ""
+        ticked = bool(_CHECKED.match(_BULLET.sub("", line)))
         for part in _parts(bare, turn.role):
+            label = _label(part, heading if item else "", ticked) if turn.role != RESULT else ""
             for text in _cut(part):
                 yield Unit(
                     number,
@@ -67,11 +76,17 @@ def _units(number: int, turn: Turn) -> Iterator[Unit]:
                     turn.event_id,
                     turn.role,
                     text,
-                    item=bool(_BULLET.match(line)),
+                    item=item,
                     heading=heading,
-                    ticked=bool(_CHECKED.match(_BULLET.sub("", line))),
+                    ticked=ticked,
+                    label=label,
                 )
                 position += 1
+
+
+def _label(part: str, heading: str, ticked: bool) -> str:
+    label = label_of(part) or label_of(f"{heading}:")
+    return "milestones" if ticked and label == "open_tasks" else label
 
 
 def _parts(line: str, role: str) -> list[str]:
@@ -94,7 +109,11 @@ def _parts(line: str, role: str) -> list[str]:
 
 def _belongs(said: str, sentence: str) -> bool:
     """Whether a sentence goes with what was said before it, rather than having a purpose of its own."""
-    if _asks(said) or _asks(sentence) or len(said) + len(sentence) >= MAX_JOINED:
+    if _asks(said) or _asks(sentence) or label_of(sentence):
+        return False
+    if _POINTS_BACK.match(sentence):
+        return True
+    if len(said) + len(sentence) >= MAX_JOINED:
         return False
     return not (_has_purpose(said) and _has_purpose(sentence))
 
@@ -144,7 +163,7 @@ def sentences(line: str) -> list[str]:
     """A line's sentences; full stops in file names, numbers and abbreviations end none."""
     pieces: list[str] = []
     for piece in _SENTENCE_END.split(line):
-        if pieces and _ABBREVIATION.search(pieces[-1]):
+        if pieces and _ABBREVIATION.search(pieces[-1]) and not label_of(piece):
             pieces[-1] += " " + piece
         elif piece.strip():
             pieces.append(piece.strip())
