@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -10,8 +11,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from moon.errors import ProgramAbsent
+
+Json = TypeVar("Json", dict[str, Any], list[Any])
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,24 @@ def run(
         return _read(child, timeout, max_output, input_bytes or b"")
     finally:
         _stop(child)
+
+
+def find_json(output: bytes, kind: type[Json]) -> Json | None:
+    """The JSON object (`dict`) or list in a program's output, also when other lines stand before or behind it."""
+    opening = "{" if kind is dict else "["
+    text = output.decode("utf-8", "replace").strip()
+    decoder = json.JSONDecoder()
+    start = text.find(opening)
+    while start >= 0:
+        if start == 0 or text[start - 1] == "\n":
+            try:
+                value, _ = decoder.raw_decode(text, start)
+            except (ValueError, RecursionError):
+                value = None
+            if isinstance(value, kind):
+                return value
+        start = text.find(opening, start + 1)
+    return None
 
 
 def _read(child: subprocess.Popen[bytes], timeout: float, max_output: int, pending: bytes) -> Completed:

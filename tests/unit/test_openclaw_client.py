@@ -12,7 +12,8 @@ from tests.support.settings import settings
 
 from moon.errors import OpenClawFailed
 from moon.openclaw import client
-from moon.openclaw.client import OpenClaw, agent_of, find_json, reason_of
+from moon.openclaw.client import OpenClaw, agent_of, reason_of
+from moon.proc import find_json
 
 
 @pytest.fixture
@@ -51,12 +52,12 @@ def command(tmp_path, monkeypatch):
     ],
 )
 def test_the_object_in_a_program_s_output(output, found):
-    assert find_json(output) == found
+    assert find_json(output, dict) == found
 
 
 @given(st.binary(max_size=80) | st.text(alphabet='{}"[],:a1\n ', max_size=60).map(str.encode))
 def test_any_output_is_read(output):
-    found = find_json(output)
+    found = find_json(output, dict)
     assert found is None or isinstance(found, dict)
 
 

@@ -15,12 +15,12 @@ from moon.distill.apply import read_events, read_record
 from moon.distill.memory import day_of
 from moon.distill.plan import Wanted
 from moon.distill.station import work_for
-from moon.errors import SessionUnknown, UsageWrong
+from moon.errors import UsageWrong
 from moon.openclaw.rows import transcript_row, usage_document
 from moon.openclaw.store import Transcript
 from moon.paths import Home
-from moon.vault.catalog import Catalog, Segment, open_catalog
-from moon.vault.restore import find_archived
+from moon.vault.catalog import Segment, open_catalog
+from moon.vault.named import select_segments
 
 EXAMPLES = """\
   moon-distill --session agent:main:main       every archive of a session that is not distilled yet
@@ -54,21 +54,10 @@ def find_segments(home: Home, options: argparse.Namespace) -> list[Segment]:
     """The archives that the options name. Raises `SessionUnknown`, `UsageWrong`."""
     config = configuration.load(home)
     with open_catalog(home) as catalog:
-        if options.archive:
-            return [_by_sha(catalog, prefix) for prefix in options.archive]
-        found = list(catalog.segments(options.agent))
-        if options.session:
-            named = {each for name in options.session for each in find_archived(catalog, name, options.agent)}
-            found = [each for each in found if (each.agent, each.session_key, each.session_id) in named]
+        found = select_segments(catalog, archives=options.archive, sessions=options.session, agent=options.agent)
+    if options.archive:
+        return found
     return [each for each in found if not options.date or _ended_on(home, each, config.timezone) == options.date]
-
-
-def _by_sha(catalog: Catalog, prefix: str) -> Segment:
-    found = [each for each in catalog.segments() if each.sha256.startswith(prefix.lower())]
-    if len(found) == 1 and prefix:
-        return found[0]
-    problem = "more than one archive begins" if found else "no archive begins"
-    raise SessionUnknown(f"{problem} with {prefix!r}", hint="`moon-status` and archives/ledger.jsonl name the archives")
 
 
 def _ended_on(home: Home, segment: Segment, zone_name: str) -> str:

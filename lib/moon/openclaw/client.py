@@ -15,7 +15,7 @@ from moon.config import Config
 from moon.errors import OpenClawFailed, ProgramAbsent
 from moon.openclaw.locate import state_dir
 from moon.openclaw.store import SessionEntry, read_entry
-from moon.proc import Completed, run
+from moon.proc import Completed, find_json, run
 
 Answer = dict[str, Any]
 # The command itself needs a moment to start and to print what the gateway answered in time.
@@ -52,7 +52,7 @@ class OpenClaw:
         what = "openclaw " + " ".join(word for word in arguments[:3] if not word.startswith(("-", "{")))
         if done.code is None:
             raise OpenClawFailed(f"{what} {done.describe()}", hint="is the gateway well? try `openclaw health`")
-        answer = find_json(done.stdout)
+        answer = find_json(done.stdout, dict)
         if answer is None:
             raise OpenClawFailed(f"{what} {done.describe()}, without a JSON answer", hint="try the command by hand")
         return answer
@@ -142,23 +142,6 @@ def agent_of(session_key: str) -> str:
     """`agent:ops:main` → `ops`; `main` for keys of another form."""
     parts = session_key.split(":")
     return parts[1] if len(parts) > 2 and parts[0] == "agent" else "main"
-
-
-def find_json(output: bytes) -> Answer | None:
-    """The JSON object in a program's output, also when other lines stand before or behind it."""
-    text = output.decode("utf-8", "replace").strip()
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    while start >= 0:
-        if start == 0 or text[start - 1] == "\n":
-            try:
-                value, _ = decoder.raw_decode(text, start)
-            except (ValueError, RecursionError):
-                value = None
-            if isinstance(value, dict):
-                return value
-        start = text.find("{", start + 1)
-    return None
 
 
 def reason_of(answer: Answer) -> str:

@@ -6,7 +6,6 @@ fewer words, do better and need no model. Its pages lead back to events through 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from moon.config import Qmd as Settings
 from moon.paths import Home
+from moon.proc import find_json
 from moon.projection import place_at, read_head
 from moon.qmd import Qmd, QmdFailed
 from moon.recall.plan import Term
@@ -72,17 +72,9 @@ def _rows(output: bytes) -> list[dict[str, Any]]:
     text = output.decode("utf-8", "replace")
     if not text.strip() or text.strip() == "No results found.":
         return []
-    decoder = json.JSONDecoder()
-    start = text.find("[")
-    while start >= 0:
-        if start == 0 or text[start - 1] == "\n":
-            try:
-                value, _ = decoder.raw_decode(text, start)
-            except (ValueError, RecursionError):
-                value = None
-            if isinstance(value, list):
-                return [row for row in value if isinstance(row, dict)]
-        start = text.find("[", start + 1)
+    rows = find_json(output, list)
+    if rows is not None:
+        return [row for row in rows if isinstance(row, dict)]
     raise QmdFailed("qmd query answered without a JSON list")
 
 
