@@ -419,7 +419,7 @@ def test_a_rule_and_its_echo_are_kept_once() -> None:
 
 
 def test_a_short_conversation_makes_a_short_memory() -> None:
-    things = ["roof", "door", "lamp", "pump", "wire", "sand", "clay", "rope", "seed", "milk", "wool", "coal", "salt"]
+    things = [f"{first}oo{last}" for first in "bdflm" for last in "mnrt"]
     said = [("user", f"We decided on the {thing} from {thing}land, not {thing}stone.") for thing in things]
     lists = lists_of(*said, length=6000)
     assert sum(len(items) for items in lists.values()) <= 60
