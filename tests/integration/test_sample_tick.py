@@ -72,7 +72,7 @@ def test_without_exec_nothing_is_changed(moon, generation):
         {"used": 0, "fresh": False},
         {"used": None},
         {"used": 47_000, "fresh": False},
-        {"used": 47_000, "updated_at": NOW_MS - 3_601_000},
+        {"used": 47_000, "updated_at": NOW_MS - 21_601_000},
         {"used": 47_000, "updated_at": None, "interacted_at": NOW_MS - 600_000},
     ],
 )
