@@ -12,8 +12,6 @@ from tests.support.events import header, message
 from tests.support.moon import ROOT, Moon
 from tests.support.stores import JsonlStoreBuilder
 
-mcp = pytest.importorskip("mcp")
-
 
 @pytest.fixture
 def moon(tmp_path: Path) -> Moon:
