@@ -14,7 +14,7 @@ from pathlib import Path
 
 from moon.config import Qmd as Settings
 from moon.errors import MoonError, ProgramAbsent
-from moon.proc import Completed, run
+from moon.programs import Completed, run
 
 OUTPUT_LIMIT = 8 << 20
 COUNTS = re.compile(r"^Indexed: (\d+) new, (\d+) updated, (\d+) unchanged, (\d+) removed", re.MULTILINE)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moon.distill.local import distill_locally
-from moon.distill.record import LISTS
+from moon.distill.distillation import LISTS
+from moon.distill.local_distiller import distill_locally
 from moon.distill.turns import Turn, turns_of
 from moon.openclaw import events
 

@@ -27,7 +27,7 @@ STEPS = {
     "watch",
     "install",
 }
-SHARED = {"openclaw", "vault", "textindex", "model", "cycle", "guard", "projection"}
+SHARED = {"openclaw", "vault", "fulltext", "model", "cycle", "guard", "projection"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HEAVY = ("yaml", "jsonschema", "requests", "google", "mcp", "zstandard", "dateutil", "kingfisher_sdk")
 

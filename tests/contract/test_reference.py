@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from moon import config, schema
-from moon.install.reference import render_example, render_reference
+from moon.install.config_pages import render_example, render_reference
 
 REPO = Path(__file__).resolve().parents[2]
 SHAPE = schema.load_schema("config")

@@ -47,7 +47,7 @@ def index(moon: Moon) -> dict[str, Any]:
 
 def search(moon: Moon, words: str) -> list[dict[str, Any]]:
     """What `qmd search` finds."""
-    from moon.proc import run
+    from moon.programs import run
 
     argv = [str(install() / "qmd"), "--index", "moon", "search", words, "--json", "-c", "history", "-n", "5"]
     done = run(argv, timeout=SEARCH_SECONDS, env=moon.env)

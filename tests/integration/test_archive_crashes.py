@@ -40,7 +40,7 @@ def prepare(folder: Path, generation: str = "jsonl") -> tuple[Archiver, list[byt
 @pytest.mark.parametrize("generation", list(BUILDERS))
 @pytest.mark.parametrize("without_catalog", [False, True])
 def test_killed_at_any_step_the_next_run_completes(tmp_path, monkeypatch, generation, without_catalog):
-    monkeypatch.setattr("moon.archive.apply.SEGMENT_BYTES", 1_500)
+    monkeypatch.setattr("moon.archive.transcript_archiver.SEGMENT_BYTES", 1_500)
     prepared = tmp_path / "prepared"
     _, expected = prepare(prepared, generation)
     step = 0

@@ -369,7 +369,7 @@ def test_same_session_id_in_two_agents_are_two_sessions(tmp_path):
 
 
 def test_a_long_transcript_becomes_several_segments(tmp_path, monkeypatch):
-    monkeypatch.setattr("moon.archive.apply.SEGMENT_BYTES", 4_000)
+    monkeypatch.setattr("moon.archive.transcript_archiver.SEGMENT_BYTES", 4_000)
     archiver = Archiver(tmp_path)
     store = JsonlStoreBuilder(archiver.state_dir)
     lines = events.conversation("s1", 40)

@@ -17,7 +17,7 @@ from tests.integration.test_distill_station import TALK, Moon
 from tests.loopback_providers import Providers, providers
 from tests.seeded_secrets import IN_CONTEXT, SECRETS
 
-from moon.cli.run import run_tool
+from moon.cli.run_tool import run_tool
 
 GEMINI_KEY = "loopback-gemini-key-5081"
 OPENAI_KEY = "loopback-openai-key-7712"

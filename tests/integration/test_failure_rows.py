@@ -12,7 +12,7 @@ from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStor
 from tests.support.unprivileged import as_ordinary_user
 
 from moon.clock import format_ms
-from moon.cycle import state as states
+from moon.cycle import session_states as states
 
 KEY = "agent:main:main"
 
@@ -132,7 +132,7 @@ def run_here(moon: Moon, tool: str, *arguments: str) -> int:
         code = 99
         try:
             os.environ.update(moon.env)
-            from moon.cli.run import run_tool
+            from moon.cli.run_tool import run_tool
 
             code = run_tool(f"moon-{tool}", importlib.import_module(f"moon.cli.{tool}").main, list(arguments))
         finally:

@@ -14,8 +14,8 @@ from tests.support.events import conversation, header, message, tool_call, tool_
 from tests.support.moon import ROOT, Moon, files_below
 from tests.support.stores import JsonlStoreBuilder
 
+from moon.fulltext import Filters, open_reader, open_writer
 from moon.projection import place_at
-from moon.textindex import Filters, open_reader, open_writer
 from moon.vault import segments
 
 KEY = "agent:main:main"

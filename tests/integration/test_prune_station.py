@@ -10,7 +10,7 @@ from tests.support.gateway import DESTRUCTIVE, KEY, Gateway
 from tests.support.moon import archived_events
 from tests.support.stores import NOW_MS
 
-from moon.openclaw import client
+from moon.openclaw import openclaw_command
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def index_is_damaged(gateway):
 
 
 def index_is_empty(gateway):
-    from moon.textindex import open_writer
+    from moon.fulltext import open_writer
 
     index_is_gone(gateway)
     open_writer(gateway.moon.home.text_index).close()
@@ -256,7 +256,7 @@ def test_a_gateway_that_does_not_say_whether_a_run_is_active(gateway, plan, stat
 
 
 def test_a_gateway_that_hangs(gateway, monkeypatch):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
     gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="0.5")
     gateway.behave(list="hang")
     assert gateway.run("prune", "--session", KEY) == 0
@@ -265,7 +265,7 @@ def test_a_gateway_that_hangs(gateway, monkeypatch):
 
 @pytest.mark.parametrize("mood", ["lie", "garbage", "error0", "no", "hang"])
 def test_compaction_that_did_not_happen_is_a_failure_whatever_was_said(gateway, monkeypatch, mood):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
     gateway.set(MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="1")
     gateway.behave(compact=mood)
     before = gateway.transcript()
@@ -280,7 +280,7 @@ def test_compaction_that_did_not_happen_is_a_failure_whatever_was_said(gateway, 
 
 @pytest.mark.parametrize("mood", ["silent", "hang_after"])
 def test_compaction_that_happened_is_a_success_whatever_was_said(gateway, monkeypatch, mood):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 1)
     gateway.set(MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="2")
     gateway.behave(compact=mood)
     assert gateway.run("prune", "--session", KEY) == 0

@@ -12,8 +12,8 @@ from tests.support import events
 from tests.support.crash import killed_between
 from tests.support.gateway import DESTRUCTIVE, KEY, Gateway
 
-from moon.openclaw import client
-from moon.rollover import station as rollover_station
+from moon.openclaw import openclaw_command
+from moon.rollover import rollover_station as rollover_station
 from moon.vault.ledger import Ledger
 
 
@@ -107,8 +107,8 @@ def test_create_makes_a_session_that_succeeds(gateway):
 STEPS = (
     (rollover_station, "write_atomic"),
     (rollover_station, "write_journal"),
-    (client.OpenClaw, "reset"),
-    (client.OpenClaw, "send_turn"),
+    (openclaw_command.OpenClaw, "reset"),
+    (openclaw_command.OpenClaw, "send_turn"),
     (Ledger, "append"),
     (rollover_station, "remove_journal"),
 )
@@ -143,7 +143,9 @@ def test_killed_at_one_step_after_the_other_in_one_home(gateway):
 
 def test_a_map_that_is_there_is_not_sent_again(gateway):
     """A restarted gateway would run a turn for it and fail."""
-    assert killed_between(((client.OpenClaw, "send_turn"),), 1, lambda: gateway.run("rollover", "--session", KEY))
+    assert killed_between(
+        ((openclaw_command.OpenClaw, "send_turn"),), 1, lambda: gateway.run("rollover", "--session", KEY)
+    )
     gateway.later(600)
     assert gateway.run("rollover", "--session", KEY) == 0
     complete(gateway)
@@ -191,7 +193,7 @@ def test_prepared_and_then_no_longer_due_is_forgotten(gateway):
         os._exit(9)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client.OpenClaw, "reset", die)
+        patch.setattr(openclaw_command.OpenClaw, "reset", die)
         child = os.fork()
         if child == 0:
             gateway.run("rollover", "--session", KEY)
@@ -207,7 +209,7 @@ def test_prepared_and_then_no_longer_due_is_forgotten(gateway):
 
 @pytest.mark.parametrize("mood", ["lie", "garbage", "error0", "no", "hang"])
 def test_a_reset_that_did_not_happen(gateway, monkeypatch, mood):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
     gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="2")
     gateway.behave(reset=mood)
     assert gateway.run("rollover", "--session", KEY) == 1
@@ -223,7 +225,7 @@ def test_a_reset_that_did_not_happen(gateway, monkeypatch, mood):
 @pytest.mark.parametrize("action", ["reset", "agent"])
 @pytest.mark.parametrize("mood", ["silent", "hang_after"])
 def test_what_happened_counts_whatever_was_said(gateway, monkeypatch, action, mood):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
     gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="3", MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="3")
     gateway.behave(**{action: mood})
     assert gateway.run("rollover", "--session", KEY) == 0
@@ -232,7 +234,7 @@ def test_what_happened_counts_whatever_was_said(gateway, monkeypatch, action, mo
 
 @pytest.mark.parametrize("mood", ["lie", "garbage", "error0", "hang"])
 def test_a_map_that_did_not_arrive_is_delivered_later_once(gateway, monkeypatch, mood):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
     gateway.set(MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="2")
     gateway.behave(agent=mood)
     assert gateway.run("rollover", "--session", KEY) == 1

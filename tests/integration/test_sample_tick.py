@@ -13,7 +13,7 @@ from tests.support.moon import ROOT, Moon, archived_events, files_below
 from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder, usage_entry
 
 from moon.clock import format_ms
-from moon.cycle import state as states
+from moon.cycle import session_states as states
 from moon.files import Lock
 
 KEY = "agent:main:main"

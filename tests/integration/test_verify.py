@@ -12,7 +12,7 @@ from tests.support.moon import ROOT, Moon, files_below
 from tests.support.stores import NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.clock import format_ms
-from moon.textindex import open_writer
+from moon.fulltext import open_writer
 
 
 class Verifier(Moon):

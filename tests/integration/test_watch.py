@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 from moon.cli.watch import say
 from moon.paths import Home
-from moon.watch import apply
-apply.GRACE_SECONDS = float(sys.argv[4])
-raise SystemExit(apply.run_forever(Home(Path(sys.argv[1])), float(sys.argv[2]), say, Path(sys.argv[3])))
+from moon.watch import watch_loop
+watch_loop.GRACE_SECONDS = float(sys.argv[4])
+raise SystemExit(watch_loop.run_forever(Home(Path(sys.argv[1])), float(sys.argv[2]), say, Path(sys.argv[3])))
 """
 PATIENCE = 60.0
 

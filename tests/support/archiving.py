@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.support.moon import archived_events
 from tests.support.settings import settings
 
-from moon.archive.apply import Archived, archive_transcript
+from moon.archive.transcript_archiver import Archived, archive_transcript
 from moon.openclaw.locate import Stores, open_stores
-from moon.openclaw.store import Transcript
+from moon.openclaw.transcript_store import Transcript
 from moon.paths import Home
 from moon.vault.catalog import open_catalog
 from moon.vault.restore import restore

@@ -13,7 +13,7 @@ from tests.support import events
 from tests.support.moon import Moon
 from tests.support.stores import NOW_MS, SqliteStoreBuilder
 
-from moon.cli.run import run_tool
+from moon.cli.run_tool import run_tool
 from moon.clock import format_ms
 
 KEY = "agent:main:main"

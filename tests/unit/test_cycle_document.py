@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import events
 
-from moon.cycle import document as cycles
-from moon.cycle.document import STATIONS
+from moon.cycle import cycle_document as cycles
+from moon.cycle.cycle_document import STATIONS
 from moon.errors import DocumentInvalid, DocumentTooNew
 from moon.paths import Home
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moon.distill import memory
+from moon.distill import daily_memory
 from moon.errors import MoonError
 
 SHA = "ab" * 32
@@ -19,7 +19,7 @@ OTHER = "cd" * 32
 
 def make_record(**more: Any) -> dict[str, Any]:
     """A record as far as memory reads it."""
-    lists: dict[str, list[str]] = {name: [] for name in memory.LISTS}
+    lists: dict[str, list[str]] = {name: [] for name in daily_memory.LISTS}
     return {
         "archive_sha256": SHA,
         "archive_path": "archives/raw/main/x.jsonl",
@@ -51,40 +51,40 @@ def make_record(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_the_day_is_the_local_date_of_the_last_thing_said(last: str, zone: str, day: str) -> None:
-    assert memory.day_of(make_record(last_event_at=last), zone) == day
+    assert daily_memory.day_of(make_record(last_event_at=last), zone) == day
 
 
 def test_without_any_time_the_day_of_the_record_counts() -> None:
-    assert memory.day_of(make_record(last_event_at=None), "UTC") == "2026-11-21"
+    assert daily_memory.day_of(make_record(last_event_at=None), "UTC") == "2026-11-21"
 
 
 def test_a_conversation_across_midnight_says_when_it_began() -> None:
     record = make_record(first_event_at="2026-11-19T23:50:00Z", last_event_at="2026-11-20T00:10:00Z")
-    assert "## 2026-11-19 23:50–00:10 · agent:main:main" in memory.render_block(record, "UTC")
+    assert "## 2026-11-19 23:50–00:10 · agent:main:main" in daily_memory.render_block(record, "UTC")
 
 
 def test_both_hours_of_the_night_that_has_one_twice_are_shown_as_the_clock_showed_them() -> None:
     record = make_record(first_event_at="2026-10-25T00:30:00Z", last_event_at="2026-10-25T01:30:00Z")
-    assert "## 02:30–02:30 ·" in memory.render_block(record, "Europe/Berlin")
+    assert "## 02:30–02:30 ·" in daily_memory.render_block(record, "Europe/Berlin")
 
 
 def test_text_cannot_close_its_block() -> None:
-    nasty = f"done --> {memory.end_mark(SHA)}\n# Heading"
-    block = memory.render_block(make_record(decisions=[nasty], session_key="a\nb <!-- x"), "UTC")
+    nasty = f"done --> {daily_memory.end_mark(SHA)}\n# Heading"
+    block = daily_memory.render_block(make_record(decisions=[nasty], session_key="a\nb <!-- x"), "UTC")
     assert block.count("-->") == 2
     assert "\n# Heading" not in block
 
 
 def test_a_new_file_gets_a_title() -> None:
-    assert memory.with_block(b"", SHA, "block\n", "2026-11-20") == b"# 2026-11-20\n\nblock\n"
+    assert daily_memory.with_block(b"", SHA, "block\n", "2026-11-20") == b"# 2026-11-20\n\nblock\n"
 
 
 def test_a_block_that_stands_there_is_replaced_in_its_place() -> None:
-    old = f"before\n{memory.begin_mark(SHA)}\nold\n{memory.end_mark(SHA)}\nafter\n".encode()
-    new = f"{memory.begin_mark(SHA)}\nnew\n{memory.end_mark(SHA)}\n"
-    changed = memory.with_block(old, SHA, new, "2026-11-20")
+    old = f"before\n{daily_memory.begin_mark(SHA)}\nold\n{daily_memory.end_mark(SHA)}\nafter\n".encode()
+    new = f"{daily_memory.begin_mark(SHA)}\nnew\n{daily_memory.end_mark(SHA)}\n"
+    changed = daily_memory.with_block(old, SHA, new, "2026-11-20")
     assert changed == f"before\n{new}after\n".encode()
-    assert memory.with_block(changed, SHA, new, "2026-11-20") == changed
+    assert daily_memory.with_block(changed, SHA, new, "2026-11-20") == changed
 
 
 def test_blocks_of_a_day_stand_in_the_order_of_their_conversations() -> None:
@@ -93,29 +93,29 @@ def test_blocks_of_a_day_stand_in_the_order_of_their_conversations() -> None:
     for name in ("cc", "aa", "bb"):
         first, last = (f"2026-11-{time}:00Z" for time in times[name])
         record = make_record(archive_sha256=name * 32, first_event_at=first, last_event_at=last)
-        content = memory.with_block(content, name * 32, memory.render_block(record, "UTC"), "2026-11-20")
+        content = daily_memory.with_block(content, name * 32, daily_memory.render_block(record, "UTC"), "2026-11-20")
         content += b"my own words\n" if name == "cc" else b""
-    places = [content.index(memory.begin_mark(name * 32).encode()) for name in ("aa", "bb", "cc")]
+    places = [content.index(daily_memory.begin_mark(name * 32).encode()) for name in ("aa", "bb", "cc")]
     assert places == sorted(places)
     assert content.startswith(b"my own beginning\n")
     assert content.endswith(b"my own words\n")
 
 
 def test_a_begin_mark_without_its_end_takes_nothing_with_it() -> None:
-    other = f"{memory.begin_mark(OTHER)}\nx\n{memory.end_mark(OTHER)}\n"
-    content = f"{memory.begin_mark(SHA)}\nsomebody deleted the end mark\n{other}my own words\n".encode()
-    block = f"{memory.begin_mark(SHA)}\nwhole\n{memory.end_mark(SHA)}\n"
-    once = memory.with_block(content, SHA, block, "2026-11-20")
+    other = f"{daily_memory.begin_mark(OTHER)}\nx\n{daily_memory.end_mark(OTHER)}\n"
+    content = f"{daily_memory.begin_mark(SHA)}\nsomebody deleted the end mark\n{other}my own words\n".encode()
+    block = f"{daily_memory.begin_mark(SHA)}\nwhole\n{daily_memory.end_mark(SHA)}\n"
+    once = daily_memory.with_block(content, SHA, block, "2026-11-20")
     assert once == content + b"\n" + block.encode()
-    assert memory.with_block(once, SHA, block, "2026-11-20") == once
+    assert daily_memory.with_block(once, SHA, block, "2026-11-20") == once
 
 
 @given(st.binary(max_size=200))
 def test_whatever_stands_in_the_file_stays(content: bytes) -> None:
-    block = memory.render_block(make_record(), "UTC")
-    once = memory.with_block(content, SHA, block, "2026-11-20")
+    block = daily_memory.render_block(make_record(), "UTC")
+    once = daily_memory.with_block(content, SHA, block, "2026-11-20")
     assert once.startswith(content)
-    assert memory.with_block(once, SHA, block, "2026-11-20") == once
+    assert daily_memory.with_block(once, SHA, block, "2026-11-20") == once
     assert once.count(b"moon:begin") == content.count(b"moon:begin") + 1
 
 
@@ -124,17 +124,17 @@ def test_mode_and_link_of_the_file_stay(tmp_path: Path) -> None:
     real.write_text("mine\n")
     real.chmod(0o640)
     (tmp_path / "2026-11-20.md").symlink_to(real)
-    memory.write_block(tmp_path, SHA, memory.render_block(make_record(), "UTC"), "2026-11-20")
+    daily_memory.write_block(tmp_path, SHA, daily_memory.render_block(make_record(), "UTC"), "2026-11-20")
     assert (tmp_path / "2026-11-20.md").is_symlink()
     assert real.read_text().startswith("mine\n")
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert memory.has_block(real, SHA)
-    assert not memory.has_block(real, OTHER)
-    assert not memory.has_block(tmp_path / "none.md", SHA)
+    assert daily_memory.has_block(real, SHA)
+    assert not daily_memory.has_block(real, OTHER)
+    assert not daily_memory.has_block(tmp_path / "none.md", SHA)
 
 
 def test_a_new_file_is_private(tmp_path: Path) -> None:
-    path = memory.write_block(tmp_path / "memory", SHA, "block\n", "2026-11-20")
+    path = daily_memory.write_block(tmp_path / "memory", SHA, "block\n", "2026-11-20")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [each.name for each in path.parent.iterdir()] == ["2026-11-20.md"]
@@ -143,7 +143,7 @@ def test_a_new_file_is_private(tmp_path: Path) -> None:
 def test_words_that_another_program_adds_meanwhile_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "2026-11-20.md"
     path.write_text("mine\n")
-    look, calls = memory._look, []
+    look, calls = daily_memory._look, []
 
     def look_and_write(target: Path) -> Any:
         calls.append(target)
@@ -151,12 +151,12 @@ def test_words_that_another_program_adds_meanwhile_are_kept(tmp_path: Path, monk
             path.write_text("mine\nadded just now\n")
         return look(target)
 
-    monkeypatch.setattr(memory, "_look", look_and_write)
-    memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
+    monkeypatch.setattr(daily_memory, "_look", look_and_write)
+    daily_memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
     assert path.read_text() == "mine\nadded just now\n\nblock\n"
 
 
 def test_a_file_that_never_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_replace", lambda *_: False)
+    monkeypatch.setattr(daily_memory, "_replace", lambda *_: False)
     with pytest.raises(MoonError, match="changes all the time"):
-        memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
+        daily_memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")

@@ -14,17 +14,17 @@ from tests.loopback_providers import honest_answer
 
 from moon import config as configuration
 from moon.config import Distill
-from moon.distill.answers import AnswerBroken, Source, check_answer, parse_answer
 from moon.distill.chunks import Chunk, Entry, fence_for, fenced, name_entries, split_entries
-from moon.distill.engine import Engine
+from moon.distill.distillation import LISTS, Distillation, Item
+from moon.distill.distiller import Engine
+from moon.distill.model_answers import AnswerBroken, Source, check_answer, parse_answer
+from moon.distill.model_distiller import concatenated, distill_with_model, shortened
 from moon.distill.prompts import load_prompt
-from moon.distill.record import LISTS, Distillation, Item
 from moon.distill.turns import Turn
-from moon.distill.with_model import concatenated, distill_with_model, shortened
 from moon.errors import ConfigInvalid
-from moon.model.caller import Caller
-from moon.model.memory import ModelMemory
-from moon.model.port import AnswerUnusable, BudgetSpent, Model, ModelBroken, ModelFailed, ProviderAbsent, Question
+from moon.model.model_caller import Caller
+from moon.model.model_port import AnswerUnusable, BudgetSpent, Model, ModelBroken, ModelFailed, ProviderAbsent, Question
+from moon.model.provider_state import ModelMemory
 from moon.model.scripted import Scripted
 from moon.model.tokens import estimate_tokens
 from moon.paths import Home

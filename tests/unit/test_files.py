@@ -14,7 +14,7 @@ from tests.support.unprivileged import as_ordinary_user
 
 from moon.errors import HomeUnusable, LockBusy, MoonError
 from moon.files import LOCK_VARIABLE, Lock, append_line, make_private, read_bounded, write_atomic
-from moon.proc import run
+from moon.programs import run
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from moon.textindex import IndexBusy, IndexCorrupt, IndexMissing
-from moon.textindex.database import translated
+from moon.fulltext import IndexBusy, IndexCorrupt, IndexMissing
+from moon.fulltext.index_database import translated
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import pytest
 
 from moon import schema
 from moon.errors import MoonError
-from moon.install import apply, gather, timer
-from moon.install.plan import Facts, plan, workspaces
-from moon.install.render import fill, quote_systemd, render_launchd, render_systemd
+from moon.install import installation, machine_facts, service_manager
+from moon.install.install_plan import Facts, plan, workspaces
+from moon.install.unit_files import fill, quote_systemd, render_launchd, render_systemd
 from moon.paths import Home
 
 REPO = Path(__file__).resolve().parents[2]
@@ -51,10 +51,10 @@ def recorded(machine: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def install(prefix: Path | None = None) -> apply.Outcome:
+def install(prefix: Path | None = None) -> installation.Outcome:
     home = Home.from_environment()
-    facts = gather.gather(home, prefix or Path("~/.local"))
-    return apply.install(home, facts, plan(facts))
+    facts = machine_facts.gather(home, prefix or Path("~/.local"))
+    return installation.install(home, facts, plan(facts))
 
 
 def everything(folder: Path) -> dict[str, str]:
@@ -89,7 +89,7 @@ def test_uninstall_takes_back_exactly_what_install_made(machine: Path) -> None:
     (machine / ".local" / "bin" / "other").write_text("not ours")
     before = everything(machine)
     install()
-    apply.uninstall(Home.from_environment())
+    installation.uninstall(Home.from_environment())
     assert everything(machine) == before
     assert "systemctl --user disable --now moon-sample.timer" in recorded(machine)
 
@@ -122,7 +122,7 @@ def test_second_prefix_is_taken_back_too(machine: Path) -> None:
     install()
     install(machine / "elsewhere")
     assert (machine / "elsewhere" / "bin" / "moon-recall").is_symlink()
-    apply.uninstall(Home.from_environment())
+    installation.uninstall(Home.from_environment())
     assert everything(machine) == {}
 
 
@@ -131,7 +131,7 @@ def test_configuration_of_the_user_is_never_touched(machine: Path) -> None:
     own = machine / ".lilac_metaflora" / "moon.yaml"
     own.write_text("guard: {idle_seconds: 7}\n")
     install()
-    apply.uninstall(Home.from_environment())
+    installation.uninstall(Home.from_environment())
     assert own.read_text() == "guard: {idle_seconds: 7}\n"
 
 
@@ -139,7 +139,7 @@ def test_configuration_changed_after_install_stays(machine: Path) -> None:
     install()
     own = machine / ".lilac_metaflora" / "moon.yaml"
     own.write_text("guard: {idle_seconds: 7}\n")
-    outcome = apply.uninstall(Home.from_environment())
+    outcome = installation.uninstall(Home.from_environment())
     assert own.exists()
     assert any(str(own) in line for line in outcome.kept)
 
@@ -149,7 +149,7 @@ def test_archives_survive_uninstall(machine: Path) -> None:
     archive = machine / ".lilac_metaflora" / "archives" / "raw" / "main" / "a.jsonl"
     archive.parent.mkdir(parents=True)
     archive.write_text("{}\n")
-    apply.uninstall(Home.from_environment())
+    installation.uninstall(Home.from_environment())
     assert archive.read_text() == "{}\n"
 
 
@@ -170,7 +170,7 @@ def test_unit_edited_by_hand_is_kept_and_named(machine: Path) -> None:
     unit.write_text("edited\n")
     assert any(str(unit) in line for line in install().kept)
     assert unit.read_text() == "edited\n"
-    assert any(str(unit) in line for line in apply.uninstall(Home.from_environment()).kept)
+    assert any(str(unit) in line for line in installation.uninstall(Home.from_environment()).kept)
     assert unit.read_text() == "edited\n"
 
 
@@ -182,15 +182,15 @@ def test_without_service_manager_the_daemon_is_pointed_out(
         monkeypatch.setenv("SYSTEMCTL_STATUS", "1")
     else:
         monkeypatch.setenv("PATH", str(machine))
-    assert install().notes == [timer.WITHOUT]
-    assert "moon-watch --daemon" in timer.WITHOUT
+    assert install().notes == [service_manager.WITHOUT]
+    assert "moon-watch --daemon" in service_manager.WITHOUT
     assert (machine / ".local" / "bin" / "moon-recall").is_symlink()
 
 
 def test_skill_goes_into_every_workspace_that_is_there(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skill = machine.parent / "SKILL.md"
     skill.write_text("---\nname: moon-recall\n---\n")
-    monkeypatch.setattr(gather, "SKILL", skill)
+    monkeypatch.setattr(machine_facts, "SKILL", skill)
     for name in ("workspace", "workspace-ops"):
         (machine / ".openclaw" / name).mkdir(parents=True)
     (machine / ".openclaw" / "openclaw.json").write_text('{"agents": {"list": [{"id": "ops"}, {"id": "gone"}]}}')
@@ -200,7 +200,7 @@ def test_skill_goes_into_every_workspace_that_is_there(machine: Path, monkeypatc
         copied = machine / ".openclaw" / name / "skills" / "moon-recall" / "SKILL.md"
         assert copied.read_text() == skill.read_text()
     assert not (machine / ".openclaw" / "workspace-gone").exists()
-    apply.uninstall(Home.from_environment())
+    installation.uninstall(Home.from_environment())
     assert everything(machine) == before
 
 
@@ -285,7 +285,7 @@ def test_property_list_is_read_back_as_meant() -> None:
 
 
 def test_plan_for_a_mac_has_a_launch_agent_and_no_units(machine: Path) -> None:
-    linux = gather.gather(Home.from_environment(), Path("~/.local"))
+    linux = machine_facts.gather(Home.from_environment(), Path("~/.local"))
     mac: Facts = replace(linux, platform="darwin", units=machine / "Library" / "LaunchAgents")
     made = plan(mac)
     assert made.timer == "launchd"

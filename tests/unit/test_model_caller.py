@@ -9,10 +9,9 @@ import pytest
 
 from moon import config as configuration
 from moon.config import Distill
-from moon.model.caller import Caller
-from moon.model.keys import read_key
-from moon.model.memory import ModelMemory
-from moon.model.port import (
+from moon.model.model_caller import Caller
+from moon.model.model_keys import read_key
+from moon.model.model_port import (
     Answer,
     BudgetSpent,
     KeyRefused,
@@ -26,6 +25,7 @@ from moon.model.port import (
     failure_of_status,
     seconds,
 )
+from moon.model.provider_state import ModelMemory
 from moon.model.scripted import Scripted
 from moon.model.tokens import estimate_tokens
 from moon.paths import Home

@@ -17,7 +17,7 @@ from tests.support.unprivileged import as_ordinary_user
 
 from moon.errors import SessionUnknown, StoreAbsent, StoreForeign, StoreTooNew
 from moon.openclaw.locate import open_stores
-from moon.openclaw.store import StoredEvent, Transcript
+from moon.openclaw.transcript_store import StoredEvent, Transcript
 
 KEY = "agent:main:main"
 RECORDED = ROOT / "tests" / "recorded"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moon.clock import format_ms
+from moon.fulltext import Place, StoredRow
 from moon.recall.pack import BEGIN, END, pack, tokens
-from moon.recall.types import Hit
-from moon.textindex import Place, StoredRow
+from moon.recall.recall_types import Hit
 
 PLACE = Place("main", "agent:main:main", "s1", "archives/raw/main/a.jsonl")
 WHEN = 1_778_241_600_000

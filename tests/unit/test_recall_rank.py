@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from moon.clock import parse_ms
-from moon.recall import embedded, gather
+from moon.fulltext import Filters, MessageRow, SegmentSource, TextIndexWriter, open_writer
+from moon.recall import candidates, embedded
 from moon.recall.dates import Calendar
 from moon.recall.features import TEXT_FEATURES, WORD_FEATURES
 from moon.recall.rank import WEIGHTS
-from moon.textindex import Filters, MessageRow, SegmentSource, TextIndexWriter, open_writer
 
 FILLER = [
     "The weather stays as it is.",
@@ -160,7 +160,7 @@ def test_common_words_are_only_asked_about_rows_of_rarer_ones(
         [f"The relay of station {at} is fine." for at in range(60)] + ["The relay of the heron station is broken."],
     )
     index.finish()
-    monkeypatch.setattr(gather, "POSTINGS", 20)
+    monkeypatch.setattr(candidates, "POSTINGS", 20)
     looked_at: list[int] = []
     plain = index.matches
     monkeypatch.setattr(index, "matches", lambda *asked: looked_at.append(len(found := plain(*asked))) or found)

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 from moon import config as configuration
-from moon.archive.station import work
-from moon.cli.station import run_station, station_parser
+from moon.archive.archive_station import work
+from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.cycle.document import Document
+from moon.cycle.cycle_document import Document
 from moon.errors import UsageWrong
 from moon.files import atomic_writer, write_all
 from moon.openclaw.locate import open_stores
-from moon.openclaw.rows import transcript_row, usage_document
+from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.paths import Home
 from moon.report import Report
 from moon.vault.catalog import open_catalog

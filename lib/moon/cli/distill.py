@@ -7,20 +7,20 @@ import re
 from collections.abc import Callable
 
 from moon import config as configuration
-from moon.cli.station import run_station, station_parser
+from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, local_date, now_ms, parse_ms
 from moon.config import Config
-from moon.cycle.document import Document
-from moon.distill.apply import read_events, read_record
-from moon.distill.memory import day_of
-from moon.distill.plan import Wanted
-from moon.distill.station import work_for
+from moon.cycle.cycle_document import Document
+from moon.distill.archive_distiller import read_events, read_record
+from moon.distill.archive_selection import Wanted
+from moon.distill.daily_memory import day_of
+from moon.distill.distill_station import work_for
 from moon.errors import UsageWrong
-from moon.openclaw.rows import transcript_row, usage_document
-from moon.openclaw.store import Transcript
+from moon.openclaw.transcript_store import Transcript
+from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.paths import Home
+from moon.vault.archive_names import select_segments
 from moon.vault.catalog import Segment, open_catalog
-from moon.vault.named import select_segments
 
 EXAMPLES = """\
   moon-distill --session agent:main:main       every archive of a session that is not distilled yet

@@ -6,21 +6,21 @@ import argparse
 import sys
 
 from moon import config as configuration
-from moon.cli.station import run_station, station_parser
+from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.cycle.document import Document
-from moon.cycle.stations import Select, take_lock
+from moon.cycle.cycle_document import Document
+from moon.cycle.station_runner import Select, take_lock
 from moon.errors import MoonError, UsageWrong
-from moon.index.collection import update_collection
+from moon.index.index_station import work
+from moon.index.qmd_collection import update_collection
 from moon.index.rebuild import rebuild
-from moon.index.station import work
-from moon.openclaw.rows import transcript_row, usage_document
-from moon.openclaw.store import Transcript
+from moon.openclaw.transcript_store import Transcript
+from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.paths import Home
 from moon.report import Report
+from moon.vault.archive_names import select_segments
 from moon.vault.catalog import Segment, open_catalog
-from moon.vault.named import select_segments
 
 EXAMPLES = """\
   moon-sample --no-exec | moon-archive | moon-index

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from moon import schema
-from moon.cli.common import Parser
-from moon.install import apply, gather, reference
-from moon.install.plan import Link, plan
+from moon.cli.parser import Parser
+from moon.install import config_pages, installation, machine_facts
+from moon.install.install_plan import Link, plan
 from moon.paths import Home
 from moon.report import Report
 
@@ -32,25 +32,25 @@ def main(arguments: list[str]) -> int:
     if options.action == "docs":
         return render_docs()
     if options.action == "uninstall":
-        return finish(apply.uninstall(home), options.json)
-    facts = gather.gather(home, options.prefix)
+        return finish(installation.uninstall(home), options.json)
+    facts = machine_facts.gather(home, options.prefix)
     wanted = plan(facts)
     if options.dry_run:
         for each in wanted.things:
             print(f"{each.path} -> {each.target}" if isinstance(each, Link) else each.path)
         return 0
-    return finish(apply.install(home, facts, wanted), options.json)
+    return finish(installation.install(home, facts, wanted), options.json)
 
 
 def render_docs() -> int:
     """Write the two texts that are rendered from the schema of the configuration."""
     shape = schema.load_schema("config")
-    (gather.CHECKOUT / "moon.yaml.example").write_text(reference.render_example(shape), "utf-8")
-    (gather.CHECKOUT / "docs" / "configuration.md").write_text(reference.render_reference(shape), "utf-8")
+    (machine_facts.CHECKOUT / "moon.yaml.example").write_text(config_pages.render_example(shape), "utf-8")
+    (machine_facts.CHECKOUT / "docs" / "configuration.md").write_text(config_pages.render_reference(shape), "utf-8")
     return 0
 
 
-def finish(outcome: apply.Outcome, as_json: bool) -> int:
+def finish(outcome: installation.Outcome, as_json: bool) -> int:
     """Say what was done: in words, or as a report."""
     words = [f"made {each}" for each in outcome.made] + [f"removed {each}" for each in outcome.removed]
     words += [f"kept {each}" for each in outcome.kept]

@@ -19,6 +19,6 @@ def main() -> int:
     # Start-up makes many objects and hardly any garbage; looking for some is a tenth of an idle tick.
     gc.set_threshold(50_000)
     tool = sys.argv[1]
-    from moon.cli.run import run_tool
+    from moon.cli.run_tool import run_tool
 
     return run_tool(f"moon-{tool}", importlib.import_module(f"moon.cli.{tool}").main, sys.argv[2:])

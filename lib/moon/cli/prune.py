@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moon.cli.station import run_station, station_parser
-from moon.prune.station import work
+from moon.cli.station_command import run_station, station_parser
+from moon.prune.prune_station import work
 
 EXAMPLES = """\
   moon-prune --session agent:main:main

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moon.cli.common import Parser
+from moon.cli.parser import Parser
 from moon.errors import UsageWrong
 
 if TYPE_CHECKING:
     import argparse
 
-    from moon.recall.apply import Recall
-    from moon.recall.types import Request
+    from moon.recall.recall_types import Request
+    from moon.recall.search import Recall
 
 EXAMPLES = """\
   moon-recall "when did we move the database?"            readable on a terminal, JSON in a pipe
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         return print_event(options.event, options.session)
     from moon import config as configuration
     from moon.paths import Home
-    from moon.recall.apply import Recall
+    from moon.recall.search import Recall
 
     home = Home.from_environment()
     config = configuration.load(home)
@@ -94,7 +94,7 @@ def _parser() -> Parser:
 
 
 def _check_usage(options: argparse.Namespace) -> None:
-    from moon.recall.types import MAX_LIMIT
+    from moon.recall.recall_types import MAX_LIMIT
 
     if not 1 <= options.limit <= MAX_LIMIT:
         raise UsageWrong(
@@ -112,8 +112,8 @@ def _check_usage(options: argparse.Namespace) -> None:
 
 
 def _request(options: argparse.Namespace, text: str, zone: str) -> Request:
-    from moon.recall.types import Request
-    from moon.textindex.rows import Filters
+    from moon.fulltext.index_rows import Filters
+    from moon.recall.recall_types import Request
 
     since = until = None
     if options.since or options.until:

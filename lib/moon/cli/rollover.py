@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moon.cli.station import run_station, station_parser
-from moon.rollover.station import work
+from moon.cli.station_command import run_station, station_parser
+from moon.rollover.rollover_station import work
 
 EXAMPLES = """\
   moon-rollover --session agent:main:main

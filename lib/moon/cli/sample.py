@@ -6,13 +6,13 @@ import sys
 from typing import NamedTuple
 
 from moon import config as configuration
-from moon.cli.run import say_error
+from moon.cli.run_tool import say_error
 from moon.clock import format_ms, now_ms
-from moon.cycle import state as states
+from moon.cycle import session_states as states
 from moon.errors import DONE, FAILED, PARTIAL
 from moon.files import Lock
 from moon.paths import Home
-from moon.sampling import apply
+from moon.sampling import sampler
 
 EXAMPLES = """\
   moon-sample                                  one tick, as the timer runs it
@@ -42,7 +42,7 @@ def parse(arguments: list[str]) -> Options:
     """Read the command line."""
     if not arguments:
         return Options()
-    from moon.cli.common import Parser
+    from moon.cli.parser import Parser
 
     parser = Parser("moon-sample", "Measure how full every session is and start what is due.", EXAMPLES)
     parser.add_argument("--no-exec", action="store_true", help="print the usage document and change nothing")
@@ -53,7 +53,7 @@ def parse(arguments: list[str]) -> Options:
 def show(home: Home, config: configuration.Config) -> int:
     """Print the usage document; the state is read and not written."""
     now = now_ms()
-    sample = apply.look(home, config, states.peek(home), now)
+    sample = sampler.look(home, config, states.peek(home), now)
     print_usage(sample, now)
     return exit_code(sample)
 
@@ -66,30 +66,30 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
         say_error("moon-sample", problem)
     now = now_ms()
     state.heartbeat = now
-    apply.take_up(home, state, lock, now)
-    sample = apply.look(home, config, state, now)
-    apply.remember(home, state, sample, now)
+    sampler.take_up(home, state, lock, now)
+    sample = sampler.look(home, config, state, now)
+    sampler.remember(home, state, sample, now)
     if as_json:
         print_usage(sample, now)
     for error in sample.problems:
         say_error("moon-sample", error)
     if sample.has_work:
-        document = apply.open_cycle(home, config, state, sample, now)
+        document = sampler.open_cycle(home, config, state, sample, now)
         states.save(home, state)
-        apply.start(home, document, lock)
+        sampler.start(home, document, lock)
     states.save(home, state)
     return exit_code(sample)
 
 
-def print_usage(sample: apply.Sample, now: int) -> None:
+def print_usage(sample: sampler.Sample, now: int) -> None:
     """The usage document as JSON."""
     from moon import schema
-    from moon.openclaw.rows import usage_document
+    from moon.openclaw.usage_rows import usage_document
 
     sys.stdout.write(schema.dump("usage", usage_document(format_ms(now), sample.rows, sample.problems)))
 
 
-def exit_code(sample: apply.Sample) -> int:
+def exit_code(sample: sampler.Sample) -> int:
     """1 when no session could be read, 3 when some could not."""
     if not sample.problems:
         return DONE

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from moon import config as configuration
-from moon.cli.common import Parser
+from moon.cli.parser import Parser
 from moon.paths import Home
-from moon.status.gather import as_json, gather
-from moon.status.text import describe
+from moon.status.status_facts import as_json, gather
+from moon.status.status_text import describe
 
 EXAMPLES = """\
   moon-status

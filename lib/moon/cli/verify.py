@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from moon.cli.common import Parser
+from moon.cli.parser import Parser
 from moon.errors import DONE, FAILED
 from moon.paths import Home
 from moon.projection import one_line
 from moon.report import Report
-from moon.verify.apply import run_checks
 from moon.verify.finding import FAIL, WARN, Finding
+from moon.verify.run_checks import run_checks
 
 EXAMPLES = """\
   moon-verify                                  a few seconds: programs, stores, keys, permissions, ledger

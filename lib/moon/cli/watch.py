@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from moon import config as configuration
-from moon.cli.common import Parser
+from moon.cli.parser import Parser
 from moon.clock import now_text
 from moon.paths import Home
-from moon.watch.apply import run_forever, run_once
+from moon.watch.watch_loop import run_forever, run_once
 
 EXAMPLES = """\
   moon-watch --once                            one tick; its exit code

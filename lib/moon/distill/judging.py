@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from moon.distill.conversation import Session, corrects
 from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
-from moon.distill.session import Session, corrects
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
 from moon.distill.units import Unit, sentences, terms
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from moon.clock import now_ms
 from moon.config import Config
 from moon.errors import MoonError, OpenClawFailed
-from moon.openclaw.client import OpenClaw
 from moon.openclaw.locate import Stores
-from moon.openclaw.store import SessionEntry, TranscriptStore
+from moon.openclaw.openclaw_command import OpenClaw
+from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
 from moon.openclaw.usage import read_one
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moon.errors import ArchiveDamaged, DestructionRefused, IndexUnusable, MoonError
-from moon.openclaw.store import Transcript, TranscriptStore
+from moon.fulltext import open_reader
+from moon.openclaw.transcript_store import Transcript, TranscriptStore
 from moon.paths import Home
-from moon.textindex import open_reader
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Identifier
 

@@ -6,12 +6,12 @@ from moon import audit
 from moon.config import Config
 from moon.errors import ArchiveDamaged
 from moon.files import unusable
-from moon.index.apply import carry_out
-from moon.index.plan import Made, Step
+from moon.fulltext import rebuilding
+from moon.index.index_steps import Made, Step
+from moon.index.indexer import carry_out
 from moon.paths import Home
 from moon.projection import page_path
 from moon.redact import Redactor
-from moon.textindex import rebuilding
 from moon.vault.catalog import Catalog
 
 

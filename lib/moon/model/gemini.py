@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from moon.config import ModelProvider
-from moon.model.keys import read_key
-from moon.model.port import (
+from moon.model.model_keys import read_key
+from moon.model.model_port import (
     MAX_ANSWER_BYTES,
     Answer,
     AnswerUnusable,

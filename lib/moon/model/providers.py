@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moon.config import Distill
-from moon.model.port import Model
+from moon.model.model_port import Model
 
 NAMES = ("gemini", "openai")
 

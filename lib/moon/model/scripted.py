@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from moon.model.port import Answer, ModelFailed, Question
+from moon.model.model_port import Answer, ModelFailed, Question
 
 Reply = str | Answer | ModelFailed | Callable[[Question], "str | Answer | ModelFailed"]
 

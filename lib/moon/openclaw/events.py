@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moon.clock import format_ms, parse_ms
-from moon.openclaw.store import storable
+from moon.openclaw.transcript_store import storable
 
 
 @dataclass(frozen=True)

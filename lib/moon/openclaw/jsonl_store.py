@@ -13,7 +13,7 @@ from typing import Any
 
 from moon.errors import MoonError, StoreForeign
 from moon.files import read_bounded
-from moon.openclaw.store import SessionEntry, StoredEvent, Transcript, read_entry, storable
+from moon.openclaw.transcript_store import SessionEntry, StoredEvent, Transcript, read_entry, storable
 
 TRANSCRIPT = re.compile(r"^(?P<id>.+?)\.jsonl(?P<left>\.(?:reset|deleted)\..+)?$")
 SESSIONS_LIMIT = 256 << 20

@@ -10,7 +10,7 @@ from moon.config import Config
 from moon.errors import MoonError, SessionUnknown, StoreAbsent, StoreForeign
 from moon.openclaw.jsonl_store import JsonlStore
 from moon.openclaw.sqlite_store import SqliteStore
-from moon.openclaw.store import SessionEntry, Transcript, TranscriptStore, storable
+from moon.openclaw.transcript_store import SessionEntry, Transcript, TranscriptStore, storable
 
 
 def state_dir(config: Config) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from moon.errors import StoreForeign, StoreTooNew
-from moon.openclaw.store import SessionEntry, StoredEvent, Transcript, read_entry
+from moon.openclaw.transcript_store import SessionEntry, StoredEvent, Transcript, read_entry
 
 NEWEST_KNOWN = 23
 # OpenClaw keeps no compressed event above 4 MiB; the bound guards against a forged length.

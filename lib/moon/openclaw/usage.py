@@ -12,7 +12,7 @@ from typing import NamedTuple
 from moon.config import Config
 from moon.errors import MoonError
 from moon.openclaw.locate import Stores
-from moon.openclaw.store import SessionEntry, TranscriptStore, prompt_budget
+from moon.openclaw.transcript_store import SessionEntry, TranscriptStore, prompt_budget
 
 # English and code come to about four bytes a token; JSON around the text makes it a little more. Only for estimates.
 BYTES_PER_TOKEN = 5
@@ -66,7 +66,7 @@ def measure(config: Config, stores: Stores | None, now: int, ask_command: bool =
 def _from_command(
     config: Config, stores: Stores | None, now: int, known: set[tuple[str, str]], problems: list[MoonError]
 ) -> Iterator[Reading]:
-    from moon.openclaw.client import OpenClaw
+    from moon.openclaw.openclaw_command import OpenClaw
 
     try:
         entries = OpenClaw(config).list_sessions()

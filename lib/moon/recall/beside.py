@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moon.textindex import TextIndex
-from moon.textindex.database import EPISODE_SHIFT
+from moon.fulltext import TextIndex
+from moon.fulltext.index_database import EPISODE_SHIFT
 
 TOOLS = frozenset({"toolCall", "toolResult"})
 # An agent that has used tools this many times in a row is no longer answering one question.

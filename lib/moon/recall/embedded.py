@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from moon.fulltext import Filters, Place, TextIndex
 from moon.recall import typos
+from moon.recall.candidates import Gathered, gather
 from moon.recall.dates import Calendar, spans
-from moon.recall.gather import Gathered, gather
-from moon.recall.plan import Query, Term, parse
+from moon.recall.question import Query, Term, parse
 from moon.recall.rank import Chosen, Scored, choose, score, session_scores
-from moon.recall.types import Hit
-from moon.textindex import Filters, Place, TextIndex
+from moon.recall.recall_types import Hit
 
 MAX_YEARS = 10
 NO_LIFTS: Mapping[int, float] = {}

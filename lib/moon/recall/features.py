@@ -11,12 +11,12 @@ import math
 import re
 from collections.abc import Sequence
 
+from moon.fulltext import StoredRow
+from moon.fulltext.index_database import EPISODE_ROWS, EPISODE_SHIFT
+from moon.fulltext.words import WORD, fold, indexable, stem
 from moon.recall.answers import expected
 from moon.recall.beside import Beside
-from moon.recall.gather import Gathered
-from moon.textindex import StoredRow
-from moon.textindex.database import EPISODE_ROWS, EPISODE_SHIFT
-from moon.textindex.words import WORD, fold, indexable, stem
+from moon.recall.candidates import Gathered
 
 RELATED = 0.5
 BESIDE = 0.6

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from moon.fulltext import Filters, StoredRow, TextIndex
+from moon.fulltext.index_database import AGENT_SHIFT
 from moon.recall.embedded import Searched, hits
 from moon.recall.qmd_engine import Found
-from moon.recall.types import Hit
-from moon.textindex import Filters, StoredRow, TextIndex
-from moon.textindex.database import AGENT_SHIFT
+from moon.recall.recall_types import Hit
 
 # The usual constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009), and how much QMD's rank weighs.
 RANK_CONSTANT = 60

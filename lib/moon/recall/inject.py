@@ -10,8 +10,8 @@ from moon import audit
 from moon.config import Config
 from moon.errors import MoonError, SessionUnknown, UsageWrong
 from moon.files import append_line
-from moon.openclaw.client import OpenClaw, agent_of
 from moon.openclaw.locate import open_stores
+from moon.openclaw.openclaw_command import OpenClaw, agent_of
 from moon.paths import Home
 from moon.redact import Redactor
 

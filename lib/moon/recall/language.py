@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moon.textindex.words import stem
+from moon.fulltext.words import stem
 
 
 def _words(text: str) -> list[str]:

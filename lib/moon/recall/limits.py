@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 from moon.clock import now_ms, parse_ms, zone
 from moon.errors import UsageWrong
+from moon.fulltext.words import fold
 from moon.recall.dates import DAYS, Calendar, spans
-from moon.textindex.words import fold
 
 
 def begin_of(text: str, zone_name: str) -> int:

@@ -12,11 +12,11 @@ from typing import Any
 
 from moon import config as configuration
 from moon.errors import MoonError, ProgramAbsent, UsageWrong
+from moon.fulltext import Filters
 from moon.paths import Home
-from moon.recall.apply import Recall
 from moon.recall.limits import begin_of, end_of
-from moon.recall.types import MAX_LIMIT, Request
-from moon.textindex import Filters
+from moon.recall.recall_types import MAX_LIMIT, Request
+from moon.recall.search import Recall
 
 INSTRUCTIONS = (
     "Search everything this user's agents have said and done, also what left the context. Ask one specific question "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from moon.errors import ArchiveDamaged, IndexUnusable, MoonError
+from moon.fulltext import open_reader
 from moon.openclaw.events import event_id
 from moon.paths import Home
-from moon.textindex import open_reader
 from moon.vault import segments
 from moon.vault.ledger import Ledger
 

@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 
 from moon.clock import format_ms
+from moon.recall.recall_types import Hit
 from moon.recall.snippet import clean
-from moon.recall.types import Hit
 
 BEGIN = "<<<MOON_RECALL"
 END = "MOON_RECALL>>>"

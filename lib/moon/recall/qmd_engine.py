@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from moon.config import Qmd as Settings
+from moon.fulltext.words import fold
 from moon.paths import Home
-from moon.proc import find_json
+from moon.programs import find_json
 from moon.projection import place_at, read_head
 from moon.qmd import Qmd, QmdFailed
-from moon.recall.plan import Term
-from moon.textindex.words import fold
+from moon.recall.question import Term
 
 SECONDS = 5.0
 RESULTS = 20

@@ -9,12 +9,12 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from moon.fulltext import StoredRow, TextIndex
+from moon.fulltext.index_database import EPISODE_SHIFT
+from moon.fulltext.words import words
 from moon.recall.beside import Beside
+from moon.recall.candidates import Gathered
 from moon.recall.features import TEXT_FEATURES, WORD_FEATURES, Reader
-from moon.recall.gather import Gathered
-from moon.textindex import StoredRow, TextIndex
-from moon.textindex.database import EPISODE_SHIFT
-from moon.textindex.words import words
 
 SESSIONS = 5
 # Logarithm of odds by which a session may stand behind the best one and still be given a place.

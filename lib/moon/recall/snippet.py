@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from moon.textindex.words import WORD, fold, stem
+from moon.fulltext.words import WORD, fold, stem
 
 WIDTH = 240
 MARK = "**"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from moon.recall.plan import Query, Term, quoted
-from moon.textindex import TextIndex
-from moon.textindex.words import stem
+from moon.fulltext import TextIndex
+from moon.fulltext.words import stem
+from moon.recall.question import Query, Term, quoted
 
 LEAST_CHARS = 4
 LOOKED_AT = 20_000

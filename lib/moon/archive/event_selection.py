@@ -1,0 +1,99 @@
+"""What to do with each event of a transcript: keep, skip, or set aside. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from moon.openclaw.transcript_store import StoredEvent
+
+NOTES_KEPT = 5
+# Long transcripts become several segments, so that one line can be read again without unpacking a gigabyte.
+SEGMENT_BYTES = 32 << 20
+
+
+@dataclass
+class Tally:
+    """What one pass over a transcript has found so far."""
+
+    seen: int = 0
+    new: int = 0
+    revisions: int = 0
+    malformed: int = 0
+    undecodable: int = 0
+    torn: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Keep the first few remarks; the counters tell of the rest."""
+        if len(self.notes) < NOTES_KEPT:
+            self.notes.append(sentence)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """An event that the archive does not have yet."""
+
+    data: bytes
+    name: str
+    digest: bytes
+    torn: bool
+    revision: bool
+    malformed: bool
+
+    @property
+    def event_id(self) -> str:
+        """The event's id; empty for a line without one."""
+        return "" if self.name.startswith("#") else self.name
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Bytes that are no event line; they go to the quarantine folder as they are."""
+
+    data: bytes
+    digest: bytes
+    reason: str
+
+
+def select_new(
+    events: Iterable[StoredEvent],
+    identify: Callable[[bytes], tuple[str, bytes]],
+    archived: Callable[[str], set[bytes]],
+    tally: Tally,
+) -> Iterator[Keep | SetAside]:
+    """Go through a transcript and yield what must be stored; counts everything in `tally`.
+
+    `identify`: bytes → (name, digest). `archived`: name → the digests it is archived with.
+    The same event is kept once, however often it is seen; one with a known id and other bytes is kept as a revision;
+    a line without an id (malformed or foreign) is kept as often as it occurs.
+    """
+    for event in events:
+        tally.seen += 1
+        name, digest = identify(event.data)
+        if event.problem.startswith("undecodable") or b"\n" in event.data:
+            tally.undecodable += 1
+            tally.note(event.problem or f"event {name} holds a line break")
+            yield SetAside(event.data, digest, event.problem or "line break inside an event")
+            continue
+        torn = event.problem == "torn"
+        malformed = name.startswith("#") and not _is_object(event.data)
+        if malformed:
+            tally.malformed += 1
+            tally.note(f"line {tally.seen} is {'cut short' if torn else 'not a JSON object'}; kept as it is")
+        known = archived(name)
+        if digest in known:
+            continue
+        revision = bool(known) and not name.startswith("#")
+        tally.new += 1
+        tally.revisions += revision
+        tally.torn = torn
+        yield Keep(event.data, name, digest, torn, revision, malformed)
+
+
+def _is_object(data: bytes) -> bool:
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,251 @@
+"""Run one station: find its document, do its work session by session, add its record, hand on.
+
+Two ways in. In a *chain* `moon-sample` started it under the lock with `--cycle FILE`; it then execs the next station
+that has work. As a *filter* a person runs it, on a document from a pipe or a file or on sessions named by hand; it then
+takes the lock itself and prints the document.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moon import audit
+from moon.clock import now_text
+from moon.config import Config
+from moon.cycle import cycle_document as cycles
+from moon.errors import (
+    DONE,
+    FAILED,
+    PARTIAL,
+    DestructionRefused,
+    DocumentInvalid,
+    LockBusy,
+    MoonError,
+    UsageWrong,
+    unexpected,
+)
+from moon.files import Lock, read_bounded
+from moon.paths import Home
+
+BIN = Path(__file__).resolve().parents[3] / "bin"
+Row = dict[str, Any]
+Entry = dict[str, Any]
+STDIN_LIMIT = 256 << 20
+
+
+@dataclass
+class Context:
+    """What a station's work may use. `extra` goes into the station's record beside its sessions."""
+
+    home: Home
+    config: Config
+    document: cycles.Document
+    dry_run: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+# A station's work: entered once, it gives a function that handles one session and returns its entry without the ids.
+Work = Callable[[Context], AbstractContextManager[Callable[[Row], Entry]]]
+Select = Callable[[Config], cycles.Document]
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a station was called. `select` makes a usage document for sessions named on the command line."""
+
+    cycle_file: str = ""
+    select: Select | None = None
+    as_json: bool = False
+    dry_run: bool = False
+    wait_seconds: float = 0
+
+
+def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int:
+    """Do a station's work and return the exit code; in a chain, go on with the next station instead of returning."""
+    if call.dry_run:
+        document = _find_document(config, call)
+        do_work(station, work, Context(home, config, document, dry_run=True))
+        _print(document, station, call)
+        return exit_code(document, station)
+    data = None if call.cycle_file or call.select else _read_stdin()
+    lock = take_lock(home, call.wait_seconds)
+    document = _find_document(config, call, data)
+    chained = lock.inherited and bool(call.cycle_file)
+    do_work(station, work, Context(home, config, document))
+    if chained:
+        return _hand_on(home, document, station, lock)
+    cycles.finish(document)
+    cycles.write(home, document)
+    lock.release()
+    _print(document, station, call)
+    return exit_code(document, station)
+
+
+def take_lock(home: Home, wait_seconds: float) -> Lock:
+    """The cycle lock, after waiting for it that long at most. Raises `LockBusy`."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return Lock.take(home.lock_file)
+        except LockBusy:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _find_document(config: Config, call: Call, data: bytes | None = None) -> cycles.Document:
+    if call.cycle_file:
+        try:
+            return cycles.parse(read_bounded(Path(call.cycle_file)), call.cycle_file)
+        except FileNotFoundError as error:
+            raise UsageWrong(f"no document at {call.cycle_file}", path=call.cycle_file) from error
+    if call.select is not None:
+        return cycles.new_cycle(call.select(config), "manual")
+    return cycles.parse(_read_stdin() if data is None else data, "standard input")
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageWrong(
+            "a document is needed",
+            hint="pipe in `moon-sample --no-exec`, give --cycle FILE, or name sessions (see --help)",
+        )
+    data = sys.stdin.buffer.read(STDIN_LIMIT)
+    if not data.strip():
+        raise DocumentInvalid(
+            "standard input is empty",
+            hint="the command before this one in the pipe printed nothing; run it alone to see",
+        )
+    return data
+
+
+def do_work(station: str, work: Work, context: Context) -> None:
+    """Handle every session that is due and put the station's record into the document."""
+    document = context.document
+    record: dict[str, Any] = {"station": station, "started_at": now_text(), "finished_at": None, "sessions": []}
+    with work(context) as handle:
+        for row in cycles.sessions_due(document, station):
+            record["sessions"].append(_one(station, handle, row, context))
+    record.update(context.extra)
+    record["finished_at"] = now_text()
+    cycles.set_record(document, record)
+
+
+def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Context) -> Entry:
+    """One session; an error in it is part of the record and no reason to stop the rest."""
+    started = time.monotonic()
+    entry: Entry = {name: row[name] for name in ("agent", "session_key", "session_id")}
+    try:
+        entry.update(handle(row))
+    except Exception as error:
+        failure = error if isinstance(error, MoonError) else unexpected(error)
+        if failure.code == "unexpected" and os.environ.get("MOON_DEBUG"):
+            raise
+        outcome = "refused" if isinstance(failure, DestructionRefused) else "failed"
+        entry.update(outcome=outcome, code=failure.code, reason=failure.message, hint=failure.hint)
+    if not context.dry_run and entry["outcome"] != "nothing":
+        audit.record(
+            context.home,
+            station,
+            entry["outcome"],
+            cycle_id=context.document["cycle_id"],
+            agent=entry["agent"],
+            session_key=entry["session_key"],
+            session_id=entry["session_id"],
+            duration_ms=int((time.monotonic() - started) * 1000),
+            ids=entry.get("archives") or entry.get("ids") or [],
+            reason=entry.get("reason", ""),
+            **entry.get("audit", {}),
+        )
+    entry.pop("audit", None)
+    return entry
+
+
+def _hand_on(home: Home, document: cycles.Document, station: str, lock: Lock) -> int:
+    """Go on with the next station that has work, or end the cycle."""
+    following = cycles.next_station(document, station)
+    if not following:
+        cycles.finish(document)
+    cycles.write(home, document)
+    if following:
+        start_station(home, following, document, lock)
+    print(summary(document), file=sys.stderr)
+    return exit_code(document)
+
+
+def start_station(home: Home, station: str, document: cycles.Document, lock: Lock) -> None:
+    """Become that station, with the lock held on. Does not return."""
+    lock.hand_on()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    program = BIN / f"moon-{station}"
+    try:
+        os.execv(program, [str(program), "--cycle", str(cycles.cycle_path(home, document["cycle_id"]))])
+    except OSError as error:
+        raise MoonError(
+            f"cannot start {program}: {error.strerror}",
+            path=str(program),
+            hint="the installation is incomplete; the next tick takes the cycle up again",
+        ) from error
+
+
+def entries(document: cycles.Document, station: str = "") -> list[tuple[str, Entry]]:
+    """(station, session entry) of every record, or of one station's."""
+    return [
+        (record["station"], entry)
+        for record in document["stations"]
+        if station in ("", record["station"])
+        for entry in record["sessions"]
+    ]
+
+
+def exit_code(document: cycles.Document, station: str = "") -> int:
+    """0 unless something failed, was refused or could not be read; then 3 if anything was done all the same, else 1."""
+    outcomes = {entry["outcome"] for _, entry in entries(document, station)}
+    if not outcomes & {"failed", "refused"}:
+        return PARTIAL if document["usage"].get("problems") else DONE
+    return PARTIAL if outcomes & {"done", "nothing", "deferred"} else FAILED
+
+
+def summary(document: cycles.Document, station: str = "") -> str:
+    """`archive: 3 done; prune: 1 deferred`: one line for the journal."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, entry in entries(document, station):
+        per = counts.setdefault(name, {})
+        per[entry["outcome"]] = per.get(entry["outcome"], 0) + 1
+    parts = [f"{name}: " + ", ".join(f"{n} {what}" for what, n in per.items()) for name, per in counts.items()]
+    return "; ".join(parts) or "nothing to do"
+
+
+def describe(document: cycles.Document, station: str = "") -> list[str]:
+    """A line in words for each session a station worked on."""
+    found = []
+    for name, entry in entries(document, station):
+        label = entry["session_key"] or entry["session_id"]
+        words = entry.get("words") or entry.get("reason", "")
+        found.append(f"{name} {label}: {entry['outcome']}" + (f", {words}" if words else ""))
+        if entry.get("hint"):
+            found.append(f"  hint: {entry['hint']}")
+    for problem in document["usage"].get("problems", []):
+        found += [f"passed over: {problem['message']}", f"  hint: {problem['hint']}"]
+    return found
+
+
+def _print(document: cycles.Document, station: str, call: Call) -> None:
+    """JSON for a pipe, words for a terminal; words go to stderr where stdout carries the document."""
+    words = describe(document, station) or [f"{station}: nothing to do"]
+    if call.as_json or not sys.stdout.isatty():
+        from moon import schema
+
+        sys.stdout.write(schema.dump("cycle", document))
+        stream = sys.stderr
+    else:
+        stream = sys.stdout
+    print("\n".join(words), file=stream)

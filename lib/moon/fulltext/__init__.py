@@ -1,0 +1,37 @@
+"""The embedded full-text index: one SQLite file with FTS5 over every message, call and result in the archives.
+
+Derived: `moon-index --rebuild` makes it again. `moon-index` writes, everything else reads.
+"""
+
+from moon.fulltext.index_reader import TextIndex, open_reader
+from moon.fulltext.index_rows import (
+    EventPlace,
+    Filters,
+    IndexBusy,
+    IndexCorrupt,
+    IndexMissing,
+    IndexVersion,
+    MessageRow,
+    Place,
+    SegmentSource,
+    StoredRow,
+)
+from moon.fulltext.index_writer import TextIndexWriter, open_writer, rebuilding
+
+__all__ = [
+    "EventPlace",
+    "Filters",
+    "IndexBusy",
+    "IndexCorrupt",
+    "IndexMissing",
+    "IndexVersion",
+    "MessageRow",
+    "Place",
+    "SegmentSource",
+    "StoredRow",
+    "TextIndex",
+    "TextIndexWriter",
+    "open_reader",
+    "open_writer",
+    "rebuilding",
+]

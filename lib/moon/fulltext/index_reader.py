@@ -1,0 +1,241 @@
+"""Reading the text index: which rows hold a word, and what stands in a row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from moon.clock import format_ms
+from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, connect, translated
+from moon.fulltext.index_rows import EventPlace, Filters, Place, StoredRow
+from moon.fulltext.words import indexable, words
+
+MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text"
+FINDABLE_WORDS = 4
+FINDABLE_SAMPLE = 20
+
+
+class TextIndex:
+    """An open index. Use it in a `with` block, or call `close`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.connection = connection
+
+    def __enter__(self) -> TextIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with translated(self.path):
+            return self.connection.execute(sql, values).fetchall()
+
+    # what is indexed
+
+    def has_segment(self, sha256: str) -> bool:
+        """Is this archive segment in the index?"""
+        return bool(self._rows("SELECT 1 FROM segment WHERE sha256 = ?", (sha256,)))
+
+    def segment_shas(self) -> set[str]:
+        """Every indexed segment."""
+        return {row[0] for row in self._rows("SELECT sha256 FROM segment")}
+
+    def counts(self) -> dict[str, int]:
+        """How much is in the index."""
+        segments, messages = self._rows("SELECT (SELECT count(*) FROM segment), (SELECT sum(rows) FROM agent)")[0]
+        return {"segments": segments, "messages": messages or 0}
+
+    def findable(self, sha256: str) -> bool:
+        """Does a search bring back a message of this segment? True for an indexed segment without any text."""
+        segment = self._rows("SELECT id, rows FROM segment WHERE sha256 = ?", (sha256,))
+        if not segment:
+            return False
+        number, rows = segment[0]
+        if not rows:
+            return True
+        sample = self._rows(
+            "SELECT id, text FROM message JOIN body USING (id) WHERE segment = ? LIMIT ?", (number, FINDABLE_SAMPLE)
+        )
+        if not sample:
+            return False
+        row_id, text = max(sample, key=lambda row: len(row[1]))
+        probe = sorted(words(indexable(text)), key=len)[-FINDABLE_WORDS:]
+        if not probe:
+            return True
+        query = " AND ".join(f'"{word}"' for word in probe)
+        return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?", (query, row_id)))
+
+    def locate_event(self, event_id: str) -> list[EventPlace]:
+        """Where an event lies in the archives; several places when it has several pieces or sessions."""
+        found = self._rows(
+            "SELECT DISTINCT agent.name, session_key, session_id, archive_path, line, role, at FROM message "
+            "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
+            "JOIN agent ON agent.id = session.agent WHERE event_id = ? ORDER BY message.id",
+            (event_id,),
+        )
+        return [
+            EventPlace(a, k, i, path, line, role, format_ms(at) if at else None)
+            for a, k, i, path, line, role, at in found
+        ]
+
+    def events_beginning(self, start: str, limit: int) -> list[str]:
+        """Event ids that begin so."""
+        sql = "SELECT DISTINCT event_id FROM message WHERE event_id >= ? AND event_id < ? LIMIT ?"
+        return [row[0] for row in self._rows(sql, (start, start + "\U0010ffff", limit))]
+
+    # searching
+
+    def agents(self) -> dict[str, tuple[int, int]]:
+        """Agent name → (number, rows)."""
+        return {name: (number, rows) for number, name, rows in self._rows("SELECT id, name, rows FROM agent")}
+
+    def frequencies(self, stems: Iterable[str]) -> dict[str, int]:
+        """In about how many rows each of the common words stands; words that are not common are left out."""
+        wanted = list(stems)
+        marks = ",".join("?" * len(wanted))
+        return dict(self._rows(f"SELECT word, rows FROM common_word WHERE word IN ({marks})", wanted))
+
+    def matches(self, query: str, filters: Filters, limit: int) -> list[int]:
+        """Row numbers that fit an FTS5 query, newest first, at most `limit`."""
+        sql, values = self._scoped(filters)
+        return [
+            row[0]
+            for row in self._rows(
+                f"SELECT words.rowid FROM words {sql} words MATCH ? ORDER BY words.rowid DESC LIMIT ?",
+                (*values, query, limit),
+            )
+        ]
+
+    def in_time(self, since: int, until: int, filters: Filters, limit: int) -> list[int]:
+        """Row numbers of messages from a span of time (milliseconds, end exclusive), at most `limit`."""
+        low, high = self._range(filters)
+        return [
+            row[0]
+            for row in self._rows(
+                # `+` keeps SQLite from walking all messages instead of those of the episodes.
+                "SELECT message.id FROM episode CROSS JOIN message ON message.id BETWEEN episode.id << 6 "
+                "AND (episode.id << 6) + 63 WHERE first_at BETWEEN ? AND ? AND +episode.id BETWEEN ? AND ? "
+                "AND at BETWEEN ? AND ? LIMIT ?",
+                (since - 86_400_000, until, low >> EPISODE_SHIFT, high >> EPISODE_SHIFT, since, until - 1, limit),
+            )
+        ]
+
+    def _range(self, filters: Filters) -> tuple[int, int]:
+        """The row numbers that an agent's messages can have."""
+        if filters.agent is None:
+            return 0, (1 << 62)
+        number, _ = self.agents().get(filters.agent, (0, 0))
+        return number << AGENT_SHIFT, ((number + 1) << AGENT_SHIFT) - 1
+
+    def _scoped(self, filters: Filters) -> tuple[str, list[Any]]:
+        """Joins and conditions, up to and with the word before the last condition."""
+        low, high = self._range(filters)
+        conditions = ["words.rowid BETWEEN ? AND ?"] if filters.agent is not None else []
+        values: list[Any] = [low, high] if filters.agent is not None else []
+        join = "" if filters.plain else "JOIN message ON message.id = words.rowid "
+        for column, wanted in (("role", filters.roles), ("tool", filters.tools)):
+            if wanted:
+                conditions.append(f"lower(message.{column}) IN ({','.join('?' * len(wanted))})")
+                values += [each.lower() for each in wanted]
+        if filters.since is not None:
+            conditions.append("message.at >= ?")
+            values.append(filters.since)
+        if filters.until is not None:
+            conditions.append("message.at < ?")
+            values.append(filters.until)
+        if filters.session is not None:
+            join += "JOIN episode ON episode.id = words.rowid >> 6 JOIN session ON session.id = episode.session "
+            conditions.append("(session.session_key = ? OR session.session_id = ?)")
+            values += [filters.session, filters.session]
+        return join + "WHERE " + "".join(f"{each} AND " for each in conditions), values
+
+    def time_range(self) -> tuple[int, int]:
+        """The first and the last instant that any message was written, (0, 0) when none is dated."""
+        first = self._rows("SELECT min(first_at) FROM episode WHERE first_at > 0")[0][0]
+        last = self._rows("SELECT max(first_at) FROM episode")[0][0]
+        return first or 0, last or 0
+
+    def rows(self, ids: Sequence[int]) -> list[StoredRow]:
+        """The rows with these numbers, in no particular order; numbers that do not exist are left out."""
+        numbers = ",".join(map(str, ids))
+        sql = f"SELECT {MESSAGE_COLUMNS} FROM message JOIN body USING (id) WHERE message.id IN ({numbers})"
+        return [StoredRow(*row) for row in self._rows(sql)]
+
+    def digests(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """(row number, digest of its text) of rows that exist; copies of a text have the same digest."""
+        numbers = ",".join(map(str, ids))
+        return [(row[0], row[1]) for row in self._rows(f"SELECT id, digest FROM message WHERE id IN ({numbers})")]
+
+    def roles(self, ids: Iterable[int]) -> dict[int, str]:
+        """Who speaks in the rows with these numbers; numbers that do not exist are left out."""
+        numbers = ",".join(map(str, ids))
+        return dict(self._rows(f"SELECT id, role FROM message WHERE id IN ({numbers})"))
+
+    def places(self, segments: Iterable[int]) -> dict[int, Place]:
+        """Where segments (by their number in rows) come from."""
+        numbers = ",".join(map(str, set(segments)))
+        found = self._rows(
+            "SELECT segment.id, agent.name, session_key, session_id, archive_path FROM segment "
+            "JOIN session ON session.id = segment.session JOIN agent ON agent.id = session.agent "
+            f"WHERE segment.id IN ({numbers})"
+        )
+        return {row[0]: Place(*row[1:]) for row in found}
+
+    def sessions_of(self, episodes: Iterable[int]) -> dict[int, int]:
+        """Episode number → session number."""
+        numbers = ",".join(map(str, set(episodes)))
+        return dict(self._rows(f"SELECT id, session FROM episode WHERE id IN ({numbers})"))
+
+    def has_any(self, filters: Filters) -> bool:
+        """Is there any message within these limits?"""
+        join, values = self._scoped(filters)
+        return bool(self._rows(f"SELECT 1 FROM message AS words {join} 1 LIMIT 1", values))
+
+    def session_numbers(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """(agent, session id) → session number, for those that are known."""
+        sql = "SELECT session.id FROM session JOIN agent ON agent.id = session.agent WHERE name = ? AND session_id = ?"
+        found = {each: self._rows(sql, each) for each in wanted}
+        return {each: rows[0][0] for each, rows in found.items() if rows}
+
+    def around(self, row_id: int, count: int, *, after: bool) -> list[StoredRow]:
+        """Up to `count` rows of the same session before or after a row, in the order of the conversation."""
+        compare, order = (">", "") if after else ("<", "DESC")
+        sql = (
+            f"SELECT {MESSAGE_COLUMNS} FROM episode JOIN message ON message.id BETWEEN episode.id << 6 "
+            "AND (episode.id << 6) + 63 JOIN body ON body.id = message.id "
+            f"WHERE episode.session = (SELECT session FROM episode WHERE id = ? >> 6) AND episode.id {compare}= ? >> 6 "
+            f"AND message.id {compare} ? ORDER BY episode.id {order}, message.id {order} LIMIT ?"
+        )
+        found = [StoredRow(*row) for row in self._rows(sql, (row_id, row_id, row_id, count))]
+        return found if after else found[::-1]
+
+    def event_rows(self, event_id: str, session: str | None = None) -> list[StoredRow]:
+        """The rows of an event, in order; those of the session where one is named, else of the first that has it."""
+        sql = (
+            f"SELECT {MESSAGE_COLUMNS}, session_key, session_id FROM message JOIN body USING (id) "
+            "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
+            "WHERE event_id = ? ORDER BY message.id"
+        )
+        found = [row for row in self._rows(sql, (event_id,)) if session is None or session in row[8:]]
+        return [StoredRow(*row[:8]) for row in found if row[6] == found[0][6]]
+
+    def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Stems between two texts with the number of rows they stand in; for guessing at a mistyped word."""
+        sql = "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?"
+        return [(row[0], row[1]) for row in self._rows(sql, (first, last, limit))]
+
+
+def open_reader(path: Path) -> TextIndex:
+    """Open an index to read. Raises `IndexMissing`, `IndexVersion`, `IndexCorrupt`."""
+    return TextIndex(path, connect(path, writable=False, timeout=2.0))

@@ -1,0 +1,223 @@
+"""Writing the text index: one archive segment is one transaction, and a known segment changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from zlib import crc32
+
+from moon.clock import parse_ms
+from moon.fulltext.index_database import (
+    AGENT_SHIFT,
+    EPISODE_PAUSE_MS,
+    EPISODE_ROWS,
+    EPISODE_SHIFT,
+    connect,
+    remove,
+    swap_in,
+    translated,
+)
+from moon.fulltext.index_reader import TextIndex
+from moon.fulltext.index_rows import MessageRow, SegmentSource
+from moon.fulltext.words import indexable
+
+# A long message is cut into parts, so that a word deep inside it counts as much as one in a short message.
+PART_CHARS = 1600
+# Of a message longer than this, the beginning and the end are indexed.
+HEAD_CHARS = 240_000
+TAIL_CHARS = 80_000
+# Words in fewer rows than this are counted when they are searched, which is cheap.
+COMMON_ROWS = 32
+RECOUNT_GROWTH = 1.1
+
+
+class TextIndexWriter(TextIndex):
+    """An index open for writing; one process at a time, as the cycle lock sees to."""
+
+    def __enter__(self) -> TextIndexWriter:
+        return self
+
+    def add_segment(self, source: SegmentSource, rows: Iterable[MessageRow]) -> int:
+        """Enter a segment's messages; returns how many rows that made, 0 for a known segment.
+
+        Rows come in archive order, the segments of one session in the order of the ledger.
+        """
+        with self._transaction():
+            if self.has_segment(source.sha256):
+                return 0
+            return _Filling(self.connection, source).fill(rows)
+
+    def forget_segment(self, sha256: str) -> int:
+        """Take a segment out again; returns how many rows went."""
+        with self._transaction():
+            found = self._rows("SELECT id FROM segment WHERE sha256 = ?", (sha256,))
+            if not found:
+                return 0
+            segment = found[0][0]
+            gone = self._rows("SELECT id, text FROM message JOIN body USING (id) WHERE segment = ?", (segment,))
+            for row_id, text in gone:
+                self._forget_row(row_id, text)
+            self.connection.execute("DELETE FROM segment WHERE id = ?", (segment,))
+            self.connection.execute("UPDATE state SET changed = 1")
+            return len(gone)
+
+    def _forget_row(self, row_id: int, text: str) -> None:
+        run = self.connection.execute
+        run("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (row_id, indexable(text)))
+        run("DELETE FROM body WHERE id = ?", (row_id,))
+        run("DELETE FROM message WHERE id = ?", (row_id,))
+        run("UPDATE agent SET rows = rows - 1 WHERE id = ?", (row_id >> AGENT_SHIFT,))
+        run("UPDATE episode SET rows = rows - 1 WHERE id = ?", (row_id >> EPISODE_SHIFT,))
+
+    def finish(self) -> None:
+        """End a run of changes: count the common words anew when the index has grown, and put the file in order."""
+        with translated(self.path):
+            changed, counted = self.connection.execute("SELECT changed, counted_rows FROM state").fetchone()
+            if not changed:
+                return
+            total = self.counts()["messages"]
+            if total > counted * RECOUNT_GROWTH or total < counted:
+                self._recount(total)
+            self.connection.execute("UPDATE state SET changed = 0")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _recount(self, total: int) -> None:
+        with self._transaction():
+            self.connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            self.connection.execute("DELETE FROM common_word")
+            self.connection.execute(
+                "INSERT INTO common_word SELECT term, doc FROM vocabulary WHERE doc >= ?", (COMMON_ROWS,)
+            )
+            self.connection.execute("UPDATE state SET counted_rows = ?", (total,))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+
+class _Filling:
+    """Numbers and stores the rows of one segment."""
+
+    def __init__(self, connection: sqlite3.Connection, source: SegmentSource) -> None:
+        self.run = connection.execute
+        self.run_many = connection.executemany
+        self.run("INSERT OR IGNORE INTO agent (name) VALUES (?)", (source.agent,))
+        self.agent = self._number("SELECT id FROM agent WHERE name = ?", source.agent)
+        self.run(
+            "INSERT INTO session (agent, session_id, session_key) VALUES (?, ?, ?) ON CONFLICT (agent, session_id) "
+            "DO UPDATE SET session_key = excluded.session_key WHERE excluded.session_key != ''",
+            (self.agent, source.session_id, source.session_key),
+        )
+        self.session = self._number(
+            "SELECT id FROM session WHERE agent = ? AND session_id = ?", self.agent, source.session_id
+        )
+        self.run(
+            "INSERT INTO segment (sha256, session, archive_path) VALUES (?, ?, ?)",
+            (source.sha256, self.session, source.archive_path),
+        )
+        self.segment = self._number("SELECT last_insert_rowid()")
+        self.episode, self.used, self.last_at = self._last_episode()
+        self.first_at = 0
+        self.added = 0
+
+    def _number(self, sql: str, *values: object) -> int:
+        return int(self.run(sql, values).fetchone()[0])
+
+    def _last_episode(self) -> tuple[int, int, int]:
+        """(number, places used, time of the last row) of the episode that this segment may continue."""
+        found = self.run(
+            "SELECT id, last_at FROM episode WHERE session = ? ORDER BY id DESC LIMIT 1", (self.session,)
+        ).fetchone()
+        if found is None:
+            return 0, EPISODE_ROWS, 0
+        highest = self._number(
+            "SELECT coalesce(max(id), ?) FROM message WHERE id BETWEEN ? AND ?",
+            found[0] << EPISODE_SHIFT,
+            found[0] << EPISODE_SHIFT,
+            (found[0] << EPISODE_SHIFT) + EPISODE_ROWS,
+        )
+        return found[0], (highest & EPISODE_ROWS) + 1, found[1] or 0
+
+    def fill(self, rows: Iterable[MessageRow]) -> int:
+        for row in rows:
+            at = parse_ms(row.timestamp) or 0
+            for part in parts(row.text):
+                self._store(row, at, part)
+        if self.added:
+            self.run("UPDATE agent SET rows = rows + ? WHERE id = ?", (self.added, self.agent))
+            self.run("UPDATE segment SET rows = ? WHERE id = ?", (self.added, self.segment))
+            self.run("UPDATE state SET changed = 1")
+        return self.added
+
+    def _store(self, row: MessageRow, at: int, part: str) -> None:
+        paused = at and self.last_at and at - self.last_at > EPISODE_PAUSE_MS
+        if self.used >= EPISODE_ROWS or paused:
+            self._begin_episode(at)
+        row_id = (self.episode << EPISODE_SHIFT) | self.used
+        self.run("INSERT INTO words (rowid, text) VALUES (?, ?)", (row_id, indexable(part)))
+        self.run("INSERT INTO body VALUES (?, ?)", (row_id, part))
+        self.run(
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, crc32(part.encode())),
+        )
+        self.run(
+            "UPDATE episode SET rows = rows + 1, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?",
+            (at, self.episode),
+        )
+        self.used += 1
+        self.added += 1
+        self.last_at = at or self.last_at
+
+    def _begin_episode(self, at: int) -> None:
+        number = self._number("SELECT next_episode FROM state")
+        self.run("UPDATE state SET next_episode = next_episode + 1")
+        self.episode = (self.agent << (AGENT_SHIFT - EPISODE_SHIFT)) | number
+        self.used = 0
+        self.run("INSERT INTO episode VALUES (?, ?, 0, ?, ?)", (self.episode, self.session, at, at))
+
+
+def parts(text: str) -> Iterator[str]:
+    """A text in parts of about `PART_CHARS`, cut at a line end or a space where there is one."""
+    if len(text) > HEAD_CHARS + TAIL_CHARS:
+        yield from parts(text[:HEAD_CHARS])
+        yield from parts(text[-TAIL_CHARS:])
+        return
+    start = 0
+    while start < len(text):
+        end = start + PART_CHARS
+        if end < len(text):
+            middle = start + PART_CHARS // 2
+            cut = max(text.rfind("\n", middle, end), text.rfind(" ", middle, end))
+            end = cut + 1 if cut > 0 else end
+        piece = text[start:end].strip()
+        if piece:
+            yield piece
+        start = end
+
+
+def open_writer(path: Path, *, timeout: float = 10.0) -> TextIndexWriter:
+    """Open an index to write; made if missing. Raises `IndexVersion`, `IndexCorrupt`, `IndexBusy`."""
+    return TextIndexWriter(path, connect(path, writable=True, timeout=timeout))
+
+
+@contextlib.contextmanager
+def rebuilding(path: Path) -> Iterator[TextIndexWriter]:
+    """A fresh index beside `path` that takes its place when the block ends well; else nothing changes."""
+    fresh = path.with_name(f"{path.name}.new")
+    remove(fresh)
+    try:
+        with open_writer(fresh) as index:
+            yield index
+            index.finish()
+        swap_in(fresh, path)
+    finally:
+        remove(fresh)

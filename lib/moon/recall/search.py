@@ -1,0 +1,155 @@
+"""Answer questions: the embedded engine first, QMD where it helps, the bare archives where there is no index."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from moon.clock import now_ms
+from moon.config import Config
+from moon.errors import IndexUnusable, MoonError
+from moon.fulltext import TextIndex, open_reader
+from moon.paths import Home
+from moon.recall import embedded
+from moon.recall.dates import Calendar
+from moon.recall.question import Query, Term
+from moon.recall.recall_document import Document, document, neighbour
+from moon.recall.recall_types import Answer, Hit, Request
+
+
+class Recall:
+    """Recall over one MOON_HOME, for one question or many. Use it in a `with` block."""
+
+    def __init__(self, home: Home, config: Config) -> None:
+        self.home = home
+        self.config = config
+        self.identity: tuple[int, int] | None
+        self.index: TextIndex
+        self.degraded: tuple[str, ...]
+        self._open()
+
+    def __enter__(self) -> Recall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.index.close()
+
+    def ask(self, request: Request) -> Document:
+        """The RecallResult for one question."""
+        started = time.monotonic()
+        self._follow()
+        answer = self.answer(request)
+        return document(request, answer, int((time.monotonic() - started) * 1000))
+
+    def answer(self, request: Request) -> Answer:
+        """What is found for one question, with neighbours where they are asked for."""
+        try:
+            return self._answer(request)
+        except IndexUnusable as error:
+            self.index.close()
+            self.index, self.degraded = _without_index(self.home, error)
+            return self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
+        calendar = Calendar(now_ms(), self.config.timezone)
+        found = embedded.search(self.index, request.text, request.filters, calendar)
+        shown = embedded.hits(self.index, found.scored, request.limit)
+        engines, degraded = ["embedded"], list(self.degraded)
+        if found.query.terms and self._is_qmd_wanted(len(found.scored) < request.limit):
+            from moon.recall.fuse import fused
+            from moon.recall.qmd_engine import has_model, lines_for, search
+
+            try:
+                lines = lines_for(self._rarest_first(found), request.text, vectors=has_model(self.config.qmd))
+                shown = fused(self.index, found, search(self.home, self.config.qmd, lines), request.limit)
+                engines.append("qmd")
+            except MoonError as error:
+                degraded.append(f"qmd: {error.message}")
+        notes = found.notes if shown else (*found.notes, *self._tried(found))
+        hits = tuple(self._with_context(hit, request.context) for hit in shown)
+        return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
+
+    def _tried(self, found: embedded.Searched) -> Iterator[str]:
+        """What was looked for, and what to try instead."""
+        if not found.query.terms:
+            yield "the query holds no word to search for"
+            return
+        yield f"searched for: {', '.join(term.text for term in found.query.terms)}"
+        agents = self.index.agents()
+        if not agents:
+            yield "nothing is indexed yet: run `moon-archive --all` and `moon-index`"
+        elif found.filters.agent is not None and found.filters.agent not in agents:
+            yield f"there is no agent {found.filters.agent!r}, only {', '.join(sorted(agents))}"
+        elif not self.index.has_any(found.filters):
+            yield "no message at all lies within these limits (agent, session, role, tool, time)"
+        else:
+            yield "nothing found; try other or fewer words, or drop limits such as --agent or --since"
+
+    def _is_qmd_wanted(self, has_room: bool) -> bool:
+        """QMD takes longer to start than a whole embedded answer, so by itself (`auto`) it is asked only when that
+        left places empty; `qmd.enabled: true` asks it for every question.
+        """
+        setting = self.config.qmd.enabled
+        if setting is False or (setting == "auto" and not has_room):
+            return False
+        from moon.recall.qmd_engine import is_there
+
+        return setting is True or is_there(self.config.qmd)
+
+    def _rarest_first(self, found: embedded.Searched) -> list[Term]:
+        common = self.index.frequencies({stem for term in found.query.terms for stem in term.stems})
+        return sorted(found.query.terms, key=lambda term: sum(common.get(stem, 0) for stem in term.stems))
+
+    def around(self, event_id: str, before: int, after: int, session: str | None = None) -> list[Document]:
+        """The messages around an event, it among them; empty when it is not indexed."""
+        self._follow()
+        rows = self.index.event_rows(event_id, session)
+        if not rows:
+            return []
+        found = [
+            *self.index.around(rows[0].id, before, after=False),
+            *rows,
+            *self.index.around(rows[-1].id, after, after=True),
+        ]
+        return [neighbour(row) for row in found]
+
+    def _follow(self) -> None:
+        """Open the index again when another file has taken its place."""
+        if _identity(self.home) != self.identity:
+            self.index.close()
+            self._open()
+
+    def _open(self) -> None:
+        self.identity = _identity(self.home)
+        self.index, self.degraded = _open(self.home)
+
+    def _with_context(self, hit: Hit, count: int) -> Hit:
+        if not count:
+            return hit
+        before = self.index.around(hit.row.id, count, after=False)
+        return hit._replace(before=tuple(before), after=tuple(self.index.around(hit.row.id, count, after=True)))
+
+
+def _open(home: Home) -> tuple[TextIndex, tuple[str, ...]]:
+    try:
+        return open_reader(home.text_index), ()
+    except IndexUnusable as error:
+        return _without_index(home, error)
+
+
+def _identity(home: Home) -> tuple[int, int] | None:
+    try:
+        found = home.text_index.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _without_index(home: Home, error: IndexUnusable) -> tuple[TextIndex, tuple[str, ...]]:
+    from moon.recall.without_index import index_of_archives
+
+    return index_of_archives(home, error)
+
+
+def _highlights(query: Query) -> frozenset[str]:
+    return frozenset(stem for term in query.terms for stem in term.stems)

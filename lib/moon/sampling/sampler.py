@@ -1,0 +1,189 @@
+"""One tick: settle the last cycle, measure, decide, and open a new cycle when something is due."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moon.clock import format_ms
+from moon.config import Config
+from moon.cycle import cycle_document as cycles
+from moon.cycle.session_states import SessionState, State
+from moon.errors import DocumentInvalid, MoonError, StoreAbsent
+from moon.files import Lock
+from moon.openclaw.locate import Stores, open_stores
+from moon.openclaw.transcript_store import Transcript
+from moon.openclaw.usage import Measured, Reading, measure
+from moon.openclaw.usage_rows import Row, row_of, transcript_row, usage_document
+from moon.paths import Home
+from moon.sampling.thresholds import Decision, decide, finish_rollover, is_waiting, settle
+
+# A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
+RESUMES = 3
+# A store that cannot be read stays so for a while; the command that stands in for it is not asked at every tick.
+ASK_AGAIN_MS = 300_000
+
+
+class Sample(NamedTuple):
+    """What one look at all sessions found."""
+
+    rows: list[Row]
+    problems: list[MoonError]
+    decisions: list[Decision]
+
+    @property
+    def has_work(self) -> bool:
+        """Is any station due now?"""
+        return any(set(row["due"]) - set(row["deferred"]) for row in self.rows)
+
+
+def look(home: Home, config: Config, state: State, now: int) -> Sample:
+    """Measure every session and decide what is due. Changes nothing."""
+    problems: list[MoonError] = []
+    stores: Stores | None = None
+    try:
+        stores = open_stores(config)
+    except StoreAbsent as error:
+        problems.append(error)
+    measured: Measured = measure(config, stores, now, now - state.asked_command >= ASK_AGAIN_MS)
+    problems += measured.problems
+    cut_short = names_in(home.rollovers)
+    rows: list[Row] = []
+    decisions = []
+    for reading in measured.readings:
+        decision = decide(state.sessions.get((reading.agent, reading.session_key)), reading, config, now)
+        if cut_short and home.rollover_journal(reading.agent, reading.session_key).name in cut_short:
+            decision = finish_rollover(decision, reading, now)
+        decisions.append(decision)
+        rows.append(decided_row(reading, decision))
+        rows += [] if is_waiting(decision.state, now) else replaced_rows(decision.state)
+    return Sample(rows, problems, decisions)
+
+
+def _audit(home: Home, action: str, outcome: str, **more: Any) -> None:
+    from moon import audit
+
+    audit.record(home, action, outcome, **more)
+
+
+def decided_row(reading: Reading, decision: Decision) -> Row:
+    """A usage row with what was decided."""
+    row = row_of(
+        reading, due=decision.due, deferred=decision.deferred, reason=decision.reason, state=decision.state.state
+    )
+    return {**row, "resume": True} if decision.resume else row
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names in a folder; none when it is not there."""
+    try:
+        return {path.name for path in folder.iterdir()}
+    except OSError:
+        return set()
+
+
+def replaced_rows(state: SessionState) -> list[Row]:
+    """A row for each earlier session id of this key whose transcript is still to be archived."""
+    return [
+        transcript_row(
+            Transcript(state.agent, state.session_key, session_id),
+            due=["archive", "index"],
+            reason="its session id was replaced",
+        )
+        for session_id in state.replaced
+    ]
+
+
+def remember(home: Home, state: State, sample: Sample, now: int) -> None:
+    """Take the decisions into the state; a deferral is audited once, when it begins."""
+    seen = set()
+    for decision in sample.decisions:
+        after = decision.state
+        key = (after.agent, after.session_key)
+        before = state.sessions.get(key)
+        seen.add(key)
+        state.sessions[key] = after
+        if after.deferred and after.deferred != (before.deferred if before else ""):
+            state.count("deferred")
+            _audit(
+                home,
+                "sample",
+                "deferred",
+                agent=after.agent,
+                session_key=after.session_key,
+                session_id=after.session_id,
+                reason=f"{', '.join(decision.deferred)}: {after.deferred}",
+            )
+    if sample.problems:
+        state.asked_command = now if now - state.asked_command >= ASK_AGAIN_MS else state.asked_command
+    else:
+        state.sessions = {key: each for key, each in state.sessions.items() if key in seen or each.pending}
+
+
+def open_cycle(home: Home, config: Config, state: State, sample: Sample, now: int) -> cycles.Document:
+    """A new cycle document, noted as the open one."""
+    usage = usage_document(format_ms(now), sample.rows, sample.problems)
+    document = cycles.new_cycle(usage, "timer")
+    cycles.remove_old(home, config.retention.cycles_days, document["cycle_id"])
+    state.open_cycle = document["cycle_id"]
+    state.count("cycles")
+    return document
+
+
+def take_up(home: Home, state: State, lock: Lock, now: int) -> None:
+    """Settle the open cycle; if it was cut short, go on with it instead, which does not return."""
+    document = _read_open(home, state) if state.open_cycle else None
+    if document is None:
+        state.open_cycle = ""
+        return
+    following = cycles.next_station(document)
+    if document["finished_at"] is None and following and document.get("resumed", 0) < RESUMES:
+        document["resumed"] = document.get("resumed", 0) + 1
+        _audit(home, "sample", "resumed", cycle_id=document["cycle_id"], reason=f"cut short before {following}")
+        start(home, document, lock)
+    settle_cycle(state, document, now)
+
+
+def start(home: Home, document: cycles.Document, lock: Lock) -> None:
+    """Write the cycle document and become its first station that has work. Does not return."""
+    cycles.write(home, document)
+    from moon.cycle.station_runner import start_station
+
+    start_station(home, cycles.next_station(document), document, lock)
+
+
+def _read_open(home: Home, state: State) -> cycles.Document | None:
+    path = cycles.cycle_path(home, state.open_cycle)
+    try:
+        return cycles.parse(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return None
+    except DocumentInvalid as error:
+        path.replace(path.with_suffix(".json.invalid"))
+        _audit(home, "sample", "failed", cycle_id=state.open_cycle, reason=error.message)
+        return None
+
+
+def settle_cycle(state: State, document: cycles.Document, now: int) -> None:
+    """Take what a cycle did into the state; what a given-up cycle left undone counts as failed."""
+    for row in document["usage"]["sessions"]:
+        outcomes = cycles.outcomes(document, row)
+        key = (row["agent"], row["session_key"])
+        session = state.sessions.get(key)
+        for station, outcome in outcomes.items():
+            state.count(station if outcome == "done" else f"{station}_{outcome}")
+        if session is None:
+            continue
+        archived = cycles.session_record(document, "archive", row) or {}
+        if row["session_id"] == session.session_id:
+            state.sessions[key] = settle(session, outcomes, _mark(archived), now)
+        elif outcomes.get("archive") in ("done", "nothing"):
+            left = tuple(each for each in session.replaced if each != row["session_id"])
+            state.sessions[key] = session._replace(replaced=left)
+        else:
+            state.sessions[key] = settle(session, {"archive": "failed"}, "", now)
+    state.open_cycle = ""
+
+
+def _mark(archived: dict[str, Any]) -> str:
+    return str(archived.get("mark", "")) if archived.get("outcome") in ("done", "nothing") else ""

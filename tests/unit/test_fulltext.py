@@ -1,0 +1,233 @@
+"""The text index: what goes in once comes back by search, and a bad file is told in words."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moon.fulltext import (
+    Filters,
+    IndexBusy,
+    IndexCorrupt,
+    IndexMissing,
+    IndexVersion,
+    MessageRow,
+    SegmentSource,
+    TextIndexWriter,
+    open_reader,
+    open_writer,
+    rebuilding,
+)
+from moon.fulltext.index_writer import HEAD_CHARS, PART_CHARS, TAIL_CHARS, parts
+
+WHEN = "2026-05-08T10:00:00.000Z"
+LATER = "2026-05-09T10:00:00.000Z"
+
+
+def source(name: str, agent: str = "main", session: str = "s1") -> SegmentSource:
+    return SegmentSource(name, agent, f"agent:{agent}:{session}", session, f"archives/raw/{agent}/{name}.jsonl")
+
+
+def row(
+    text: str, event: str = "e1", line: int = 2, role: str = "user", when: str | None = WHEN, tool: str = ""
+) -> MessageRow:
+    return MessageRow(event, line, role, text, when, tool or None)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[TextIndexWriter]:
+    with open_writer(tmp_path / "index" / "recall.sqlite") as opened:
+        yield opened
+
+
+def found(index: TextIndexWriter, query: str, filters: Filters | None = None) -> list[str]:
+    ids = index.matches(query, filters or Filters(), 100)
+    return sorted(each.event_id for each in index.rows(ids))
+
+
+def test_a_segment_is_entered_once(index: TextIndexWriter) -> None:
+    assert index.add_segment(source("a"), [row("the lantern register"), row("shelf seven", "e2", 3)]) == 2
+    assert index.add_segment(source("a"), [row("something else", "e9")]) == 0
+    assert index.has_segment("a")
+    assert index.segment_shas() == {"a"}
+    assert index.counts() == {"segments": 1, "messages": 2}
+    assert found(index, '"lantern"') == ["e1"]
+
+
+def test_a_failing_feed_leaves_nothing(index: TextIndexWriter) -> None:
+    def feed() -> Iterator[MessageRow]:
+        yield row("half a segment")
+        raise RuntimeError("the archive broke off")
+
+    with pytest.raises(RuntimeError):
+        index.add_segment(source("a"), feed())
+    assert not index.has_segment("a")
+    assert found(index, '"half"') == []
+    assert index.add_segment(source("a"), [row("the whole segment")]) == 1
+
+
+def test_findable_only_when_a_search_brings_it_back(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("the lantern register")])
+    index.add_segment(source("empty"), [])
+    assert index.findable("a")
+    assert index.findable("empty")
+    assert not index.findable("unknown")
+    index.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    assert not index.findable("a")
+
+
+def test_forgetting_takes_text_and_words(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("the lantern register")])
+    index.add_segment(source("b", session="s2"), [row("another lantern", "e2")])
+    assert index.forget_segment("a") == 1
+    assert found(index, '"lantern"') == ["e2"]
+    assert index.counts() == {"segments": 1, "messages": 1}
+    assert index.forget_segment("a") == 0
+
+
+def test_a_fact_deep_inside_a_long_result_is_found(index: TextIndexWriter) -> None:
+    text = "ordinary output line\n" * 900 + "the beacon code is heliotrope\n" + "more output\n" * 900
+    assert index.add_segment(source("a"), [row(text, role="toolResult", tool="exec")]) > 10
+    ids = index.matches('"heliotrope"', Filters(), 10)
+    assert [len(each.text) <= PART_CHARS for each in index.rows(ids)] == [True]
+
+
+def test_parts_hold_the_whole_text_up_to_the_bound() -> None:
+    text = "word " * 2000
+    assert "".join(parts(text)).replace(" ", "") == text.replace(" ", "")
+    huge = "x" * (HEAD_CHARS + TAIL_CHARS) + "middle" + "y" * (HEAD_CHARS + TAIL_CHARS)
+    pieces = list(parts(huge))
+    assert sum(map(len, pieces)) == HEAD_CHARS + TAIL_CHARS
+    assert not any("middle" in piece for piece in pieces)
+
+
+def test_filters(index: TextIndexWriter) -> None:
+    index.add_segment(
+        source("a"), [row("lantern", "e1"), row("lantern", "e2", role="toolResult", tool="exec", when=LATER)]
+    )
+    index.add_segment(source("b", agent="ops", session="s2"), [row("lantern", "e3")])
+    assert found(index, '"lantern"', Filters(agent="ops")) == ["e3"]
+    assert found(index, '"lantern"', Filters(agent="nobody")) == []
+    assert found(index, '"lantern"', Filters(session="agent:main:s1")) == ["e1", "e2"]
+    assert found(index, '"lantern"', Filters(session="s2")) == ["e3"]
+    assert found(index, '"lantern"', Filters(roles=("toolresult",))) == ["e2"]
+    assert found(index, '"lantern"', Filters(tools=("exec",))) == ["e2"]
+    noon = 1_778_241_600_000
+    assert found(index, '"lantern"', Filters(since=noon)) == ["e2"]
+    assert found(index, '"lantern"', Filters(until=noon, agent="main")) == ["e1"]
+
+
+def test_neighbours_follow_the_conversation_across_segments_and_pauses(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("one", "e1", 2), row("two", "e2", 3)])
+    index.add_segment(source("other", session="s2"), [row("elsewhere", "x1")])
+    index.add_segment(source("b"), [row("three", "e3", 2, when=LATER), row("four", "e4", 3, when=LATER)])
+    middle = index.event_rows("e2")[0]
+    assert [each.event_id for each in index.around(middle.id, 5, after=False)] == ["e1"]
+    assert [each.event_id for each in index.around(middle.id, 5, after=True)] == ["e3", "e4"]
+
+
+def test_long_sessions_fill_several_episodes(index: TextIndexWriter) -> None:
+    rows = [row(f"message number {at}", f"e{at}", at + 1) for at in range(200)]
+    index.add_segment(source("a"), rows[:100])
+    index.add_segment(source("b"), rows[100:])
+    ids = sorted(index.matches('"message"', Filters(), 1000))
+    assert [each.event_id for each in sorted(index.rows(ids))] == [f"e{at}" for at in range(200)]
+    assert all(each & 63 != 63 for each in ids)
+
+
+def test_where_an_event_lies(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("lantern", "e7", 12)])
+    (place,) = index.locate_event("e7")
+    assert (place.archive_path, place.line, place.session_key, place.timestamp) == (
+        "archives/raw/main/a.jsonl",
+        12,
+        "agent:main:s1",
+        WHEN,
+    )
+    assert index.locate_event("unknown") == []
+
+
+def test_the_file_is_private(index: TextIndexWriter) -> None:
+    assert stat.S_IMODE(index.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(index.path.parent.stat().st_mode) == 0o700
+
+
+def test_a_missing_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissing):
+        open_reader(tmp_path / "none.sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_version(index: TextIndexWriter) -> None:
+    index.connection.execute("PRAGMA user_version = 99")
+    for opener in (open_reader, open_writer):
+        with pytest.raises(IndexVersion, match="99"):
+            opener(index.path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but long enough to look like one" * 40, b"SQLite format 3\0" + b"\1" * 5000]
+)
+def test_a_damaged_or_foreign_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "recall.sqlite"
+    path.write_bytes(content)
+    for opener in (open_reader, open_writer):
+        with pytest.raises(IndexCorrupt):
+            opener(path)
+    assert path.read_bytes() == content
+
+
+def test_another_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "recall.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE precious (x)")
+    other.commit()
+    other.close()
+    with pytest.raises(IndexCorrupt, match="not Moon's"):
+        open_writer(path)
+
+
+def test_a_second_writer_is_told_to_wait(index: TextIndexWriter) -> None:
+    index.connection.execute("BEGIN IMMEDIATE")
+    with open_writer(index.path, timeout=0.01) as second, pytest.raises(IndexBusy):
+        second.add_segment(source("a"), [row("lantern")])
+
+
+def test_a_reader_sees_the_old_index_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "recall.sqlite"
+    with open_writer(path) as old:
+        old.add_segment(source("old"), [row("old lantern")])
+        old.finish()
+    with open_reader(path) as reader:
+        with rebuilding(path) as fresh:
+            fresh.add_segment(source("new"), [row("new lantern")])
+            with open_reader(path) as other:
+                assert other.segment_shas() == {"old"}
+        assert reader.segment_shas() == {"old"}
+    with open_reader(path) as reader:
+        assert reader.segment_shas() == {"new"}
+    assert [each for each in tmp_path.iterdir() if "new" in each.name] == []
+
+
+def test_a_broken_rebuild_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "recall.sqlite"
+    with open_writer(path) as old:
+        old.add_segment(source("old"), [row("old lantern")])
+    with pytest.raises(RuntimeError), rebuilding(path) as fresh:
+        fresh.add_segment(source("new"), [row("new lantern")])
+        raise RuntimeError("no room left")
+    with open_reader(path) as reader:
+        assert reader.segment_shas() == {"old"}
+    assert [each for each in tmp_path.iterdir() if "new" in each.name] == []
+
+
+def test_common_words_are_counted_at_the_end_of_a_run(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row(f"the lantern {at}", f"e{at}") for at in range(40)])
+    assert index.frequencies(["lantern"]) == {}
+    index.finish()
+    assert index.frequencies(["lantern", "7"]) == {"lantern": 40}
+    index.finish()
