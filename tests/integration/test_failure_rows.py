@@ -9,7 +9,7 @@ import pytest
 from tests.support import events
 from tests.support.moon import Moon, archived_events, files_below
 from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder
-from tests.support.unprivileged import as_ordinary_user
+from tests.support.unprivileged import held_back_by_permissions
 
 from moon.clock import format_ms
 from moon.cycle import session_states as states
@@ -114,7 +114,7 @@ def test_a_home_that_is_a_file(filled):
 @pytest.mark.parametrize("tool", ["sample", "archive"])
 def test_a_home_that_cannot_be_written(filled, tool):
     filled.home.root.mkdir()
-    with as_ordinary_user(filled.folder):
+    with held_back_by_permissions():
         filled.home.root.chmod(0o500)
         try:
             done = run_here(filled, tool, *(["--all"] if tool == "archive" else []))
@@ -124,7 +124,7 @@ def test_a_home_that_cannot_be_written(filled, tool):
 
 
 def run_here(moon: Moon, tool: str, *arguments: str) -> int:
-    """Run a tool in a child of this process, which keeps its effective user."""
+    """Run a tool in a child of this process, which keeps what this one may not do."""
     import importlib
 
     child = os.fork()

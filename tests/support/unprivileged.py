@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import tempfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-NOBODY = 65_534
+# linux/capability.h, linux/prctl.h
+CAPABILITY_VERSION = 0x20080522
+PAST_PERMISSIONS = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+
+class _Header(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _Set(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
 
 
 @contextmanager
-def as_ordinary_user(folder: Path) -> Iterator[None]:
-    """Run the block as somebody who owns what lies in `folder` and has no privileges."""
+def held_back_by_permissions() -> Iterator[None]:
+    """Run the block as somebody whom the permissions of files hold back, in this process and its forks.
+
+    Root stays root, and so the owner of the checkout and of every temporary file, but does without the two capabilities
+    that pass over permissions: another user could read neither in a private folder. Programs started in the block by
+    exec get them back.
+    """
     if os.geteuid() != 0:
         yield
         return
-    for path in [folder, *folder.rglob("*")]:
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    opened = _let_through(folder)
-    os.seteuid(NOBODY)
+    if sys.platform != "linux":
+        raise RuntimeError("run the tests as an ordinary user: root cannot be held back by permissions here")
+    with _without_capabilities(PAST_PERMISSIONS):
+        yield
+
+
+@contextmanager
+def _without_capabilities(mask: int) -> Iterator[None]:
+    header, sets = _Header(CAPABILITY_VERSION, 0), (_Set * 2)()
+    _call("capget", header, sets)
+    before = sets[0].effective
+    sets[0].effective = before & ~mask
+    _call("capset", header, sets)
     try:
         yield
     finally:
-        os.seteuid(0)
-        for path, mode in opened:
-            path.chmod(mode)
+        sets[0].effective = before
+        _call("capset", header, sets)
 
 
-def _let_through(folder: Path) -> list[tuple[Path, int]]:
-    """Let anybody pass the temporary folders above this one; their modes as they were."""
-    top = Path(tempfile.gettempdir()).resolve()
-    changed = []
-    for path in folder.resolve().parents:
-        if path == top or not path.is_relative_to(top):
-            break
-        changed.append((path, path.stat().st_mode & 0o777))
-        path.chmod(0o711)
-    return changed
+def _call(name: str, header: _Header, sets: ctypes.Array[_Set]) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(ctypes.byref(header), ctypes.byref(sets)):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")

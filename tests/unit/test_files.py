@@ -10,7 +10,7 @@ import sys
 import pytest
 from tests.support.crash import disk_full_at
 from tests.support.moon import ROOT
-from tests.support.unprivileged import as_ordinary_user
+from tests.support.unprivileged import held_back_by_permissions
 
 from moon.errors import HomeUnusable, LockBusy, MoonError
 from moon.files import LOCK_VARIABLE, Lock, append_line, make_private, read_bounded, write_atomic
@@ -92,7 +92,7 @@ def test_a_file_in_the_place_of_a_folder(tmp_path, action):
 )
 def test_a_folder_that_cannot_be_written(tmp_path, action):
     folder = make_private(tmp_path / "home")
-    with as_ordinary_user(folder):
+    with held_back_by_permissions():
         folder.chmod(0o500)
         try:
             with pytest.raises(HomeUnusable) as caught:

@@ -13,7 +13,7 @@ from tests.support import events
 from tests.support.moon import ROOT, files_below
 from tests.support.settings import settings
 from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder, usage_entry
-from tests.support.unprivileged import as_ordinary_user
+from tests.support.unprivileged import held_back_by_permissions
 
 from moon.errors import SessionUnknown, StoreAbsent, StoreForeign, StoreTooNew
 from moon.openclaw.locate import open_stores
@@ -189,7 +189,7 @@ class StoreSuite:
         builder.put(KEY, "s1", events.conversation("s1", 2))
         for path in (builder.main_file.parent).glob("*-[sw]*"):
             path.unlink()
-        with as_ordinary_user(state):
+        with held_back_by_permissions():
             builder.main_file.parent.chmod(0o500)
             try:
                 assert len(open_store().sessions()) == 1
@@ -199,7 +199,7 @@ class StoreSuite:
 
     def test_a_file_that_cannot_be_read_is_a_typed_error(self, builder, state):
         builder.put(KEY, "s1", events.conversation("s1", 2))
-        with as_ordinary_user(state):
+        with held_back_by_permissions():
             builder.main_file.chmod(0)
             stores = stores_of(state)
             assert list(stores.sessions()) == []
