@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.support import events
 from tests.support.archiving import Archiver
 from tests.support.moon import archived_events, files_below
+from tests.support.properties import examples
 from tests.support.stores import BUILDERS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.openclaw.events import event_id
@@ -136,9 +137,7 @@ class History:
 
 
 STEPS = ("append", "append", "append", "resend", "change", "truncate", "reset", "new_session", "malformed", "tear")
-COMMON = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+COMMON = settings(examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(autouse=True)

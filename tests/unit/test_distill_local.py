@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, measure
+from tests.support.properties import examples
 
 from moon.distill.commands import ranked_commands
 from moon.distill.distillation import LISTS, Distillation, Item, code
@@ -290,7 +291,7 @@ _TEXTS = st.one_of(
 _TURNS = st.lists(st.tuples(st.sampled_from(["user", "assistant", "call", "result", "summary"]), _TEXTS), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(_TURNS, st.integers(min_value=100, max_value=2000))
 def test_any_conversation_gives_bounded_sourced_repeatable_lists(said: list[tuple[str, str]], length: int) -> None:
     turns = talk(*said)

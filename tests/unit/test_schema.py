@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.properties import examples
 
 from moon import schema
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
@@ -36,7 +37,7 @@ def test_a_good_one_passes_and_survives_the_way_to_the_disk_and_back(tmp_path):
 
 
 @pytest.mark.parametrize("kind", schema.kinds())
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(document=ANYTHING)
 def test_whatever_comes_is_judged_and_never_breaks_the_judge(kind, document):
     try:

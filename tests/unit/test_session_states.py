@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import events
 from tests.support.archiving import Archiver
+from tests.support.properties import examples
 from tests.support.stores import NOW_MS, JsonlStoreBuilder
 
 from moon import audit, schema
@@ -58,7 +59,7 @@ SESSIONS = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.lists(SESSIONS, max_size=4, unique_by=lambda each: (each.agent, each.session_key)),
     st.dictionaries(st.text(max_size=8), st.integers(0, 9), max_size=3),
