@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -14,13 +15,14 @@ from pathlib import Path
 import pytest
 from tests.support import events
 from tests.support.archiving import Archiver
-from tests.support.crash import disk_full_at, killed_at
+from tests.support.crash import disk_full_at, killed_at, sync_fails_at
 from tests.support.moon import ROOT, Moon
 from tests.support.stores import BUILDERS, JsonlStoreBuilder
 
 from moon.errors import ArchiveDamaged, HomeUnusable
 from moon.vault import segments
 from moon.vault.catalog import discard
+from moon.vault.verify import verify
 
 KEY = "agent:main:main"
 
@@ -110,6 +112,48 @@ def test_disk_full_at_any_write_is_said_and_leaves_nothing_half_written(tmp_path
         assert archiver.damage() == []
         step += 1
     assert step >= 2
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+@pytest.mark.parametrize("without_catalog", [False, True])
+def test_a_flush_that_fails_at_any_point_loses_nothing_and_doubles_nothing(tmp_path, code, lasting, without_catalog):
+    sessions = ["s1", "s2", "s3"]
+    step = 0
+    while True:
+        archiver = Archiver(tmp_path / str(step))
+        store = JsonlStoreBuilder(archiver.state_dir)
+        for turns in (2, 4):
+            for session in sessions:
+                store.write(session, events.conversation(session, turns))
+            if turns == 2:
+                assert archiver.archive_all(sessions) == []
+        with sync_fails_at(step, code, lasting=lasting) as failed:
+            errors = archiver.archive_all(sessions)
+        if not failed:
+            break
+        assert all(isinstance(error, HomeUnusable) for error in errors)
+        assert damage_but_unnamed(archiver) == []
+        if without_catalog:
+            discard(archiver.home)
+        assert archiver.archive_all(sessions) == []
+        check_whole(archiver, sessions, f"the flush failed at step {step}")
+        shutil.rmtree(archiver.home.root)
+        step += 1
+    assert step >= 9, "a segment, a folder and a ledger line for each session"
+
+
+def check_whole(archiver: Archiver, sessions: list[str], when: str) -> None:
+    """Each event is archived once, and nothing is wrong, with the catalog as it is and made anew."""
+    for _ in range(2):
+        for session in sessions:
+            lines = events.conversation(session, 4)
+            assert archiver.held(session) == Counter(lines), when
+            assert archiver.restored(session) == b"".join(each + b"\n" for each in lines), when
+        checked = verify(archiver.home)
+        assert (checked.errors, checked.notes) == ([], []), when
+        assert archiver.leftovers() == []
+        discard(archiver.home)
 
 
 def test_a_disk_that_keeps_other_bytes_is_noticed_before_anything_is_recorded(tmp_path):

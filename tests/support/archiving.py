@@ -9,10 +9,13 @@ from tests.support.moon import archived_events
 from tests.support.settings import settings
 
 from moon.archive.transcript_archiver import Archived, archive_transcript
+from moon.errors import MoonError
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Transcript
 from moon.paths import Home
+from moon.vault import segments
 from moon.vault.catalog import open_catalog
+from moon.vault.ledger import Ledger
 from moon.vault.restore import restore
 from moon.vault.verify import verify
 
@@ -38,9 +41,32 @@ class Archiver:
         with open_catalog(self.home) as catalog:
             return archive_transcript(self.home, catalog, store, transcript, self.compress_from)
 
+    def archive_all(self, session_ids: list[str], agent: str = "main") -> list[MoonError]:
+        """Archive sessions in one run, as the station does: what fails for one does not stop the next."""
+        errors = []
+        stores = self.stores()
+        with open_catalog(self.home) as catalog:
+            for session_id in session_ids:
+                transcript = Transcript(agent, f"agent:{agent}:{session_id}", session_id)
+                store = stores.store_of(transcript)
+                assert store is not None
+                try:
+                    archive_transcript(self.home, catalog, store, transcript, self.compress_from)
+                except MoonError as error:
+                    errors.append(error)
+        return errors
+
     def held(self, session_id: str) -> Counter[bytes]:
         """Every archived event of a session and how often it is there."""
         return Counter(archived_events(self.home, session_id))
+
+    def held_of(self, agent: str, session_id: str) -> Counter[bytes]:
+        """The same for a session of one agent."""
+        found: Counter[bytes] = Counter()
+        for record in Ledger(self.home.ledger).archives():
+            if (record["agent"], record["session_id"]) == (agent, session_id):
+                found.update(segments.lines(self.home.root / record["archive_path"]))
+        return found
 
     def damage(self) -> list[str]:
         """What `--verify` would report."""

@@ -110,6 +110,25 @@ def disk_full_at(step: int) -> Iterator[list[int]]:
         yield failed
 
 
+@contextmanager
+def sync_fails_at(step: int, code: int, *, lasting: bool = False) -> Iterator[list[int]]:
+    """The flush to the disk at that step fails, and with `lasting` each one after it; gives the failed descriptors."""
+    failed: list[int] = []
+    countdown = _Countdown(step)
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        reached = countdown.step()
+        if reached and (lasting or not failed):
+            failed.append(descriptor)
+            raise OSError(code, os.strerror(code))
+        real(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        yield failed
+
+
 def peak_memory() -> int:
     """The most memory that this process ever held, in bytes."""
     try:

@@ -229,3 +229,49 @@ def test_unknown_errors_have_a_hint_too(tmp_path):
     from moon.files import unusable
 
     assert "moon-verify" in unusable(tmp_path, OSError(errno.EIO, "Input/output error")).hint
+
+
+def test_a_line_never_joins_one_that_was_cut_short(tmp_path):
+    path = tmp_path / "log"
+    append_line(path, b"whole")
+    with path.open("ab") as stream:
+        stream.write(b"cut sho")
+    append_line(path, b"next")
+    append_line(path, b"after")
+    assert path.read_bytes() == b"whole\ncut sho\nnext\nafter\n"
+
+
+def full_sync(monkeypatch, answer):
+    """A system with F_FULLFSYNC; gives the calls of it and of fsync."""
+    calls = []
+
+    def control(descriptor, command, *_arguments):
+        calls.append("full" if command == 51 else "other")
+        if answer:
+            raise OSError(answer, os.strerror(answer))
+        return 0
+
+    monkeypatch.setattr("fcntl.F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr("fcntl.fcntl", control)
+    monkeypatch.setattr("os.fsync", lambda descriptor: calls.append("fsync"))
+    return calls
+
+
+def test_where_the_drive_can_be_told_to_keep_its_bytes_it_is_told(tmp_path, monkeypatch):
+    calls = full_sync(monkeypatch, 0)
+    append_line(tmp_path / "log", b"line")
+    write_atomic(tmp_path / "file", b"bytes")
+    assert calls == ["full", "full", "full"], "the line, the file, and its name in the folder"
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOTSUP, errno.ENOTTY, errno.EINVAL])
+def test_a_file_system_without_full_sync_gets_the_plain_one(tmp_path, monkeypatch, refusal):
+    calls = full_sync(monkeypatch, refusal)
+    append_line(tmp_path / "log", b"line")
+    assert calls == ["full", "fsync"]
+
+
+def test_a_full_sync_that_fails_is_said(tmp_path, monkeypatch):
+    full_sync(monkeypatch, errno.EIO)
+    with pytest.raises(HomeUnusable):
+        append_line(tmp_path / "log", b"line")

@@ -36,12 +36,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--verify", action="store_true", help="read every archive back, against the ledger")
     parser.add_argument("--restore", metavar="SESSION", help="rebuild a session's JSONL from ledger and archives alone")
     parser.add_argument("--to", metavar="FILE", help="where --restore writes (- for standard output)")
+    parser.add_argument("--force", action="store_true", help="let --restore write over a file that is there")
     options = parser.parse_args(arguments)
     if bool(options.restore) != bool(options.to):
         raise UsageWrong("--restore SESSION and --to FILE go together", hint="see `moon-archive --help`")
     if options.verify:
         return run_verify(options.json)
     if options.restore:
+        require_target(options.to, options.force)
         return run_restore(options.restore, options.to, options.agent, options.json)
     select = select_everything if options.all else None
     return run_station("archive", work, options, select)
@@ -71,6 +73,19 @@ def run_verify(as_json: bool) -> int:
     report.details = [{"segments": checked.segments, "events": checked.events, "bytes": checked.bytes}]
     finish(report, as_json)
     return 1 if checked.errors else 0
+
+
+def require_target(target: str, force: bool) -> None:
+    """A restored transcript goes into a folder that is there and over no file. Raises `UsageWrong`."""
+    path = Path(target)
+    if target == "-":
+        return
+    if not path.parent.is_dir():
+        raise UsageWrong(
+            f"there is no folder {path.parent} to write {path.name} into", hint="make the folder, or check the spelling"
+        )
+    if path.is_dir() or (path.exists() and not force):
+        raise UsageWrong(f"{target} is there already", hint="name another file, or write over it with --force")
 
 
 def run_restore(name: str, target: str, agent: str, as_json: bool) -> int:

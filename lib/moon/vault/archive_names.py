@@ -23,9 +23,10 @@ def select_segments(
 
 
 def segment_by_prefix(catalog: Catalog, prefix: str) -> Segment:
-    """The one archive whose SHA-256 begins so. Raises `SessionUnknown`."""
-    found = [each for each in catalog.segments() if each.sha256.startswith(prefix.lower())]
+    """The one archive whose SHA-256 begins so; a pack also goes by those of its segments. Raises `SessionUnknown`."""
+    start = prefix.lower()
+    found = [each for each in catalog.segments() if any(sha.startswith(start) for sha in (each.sha256, *each.parts))]
     if len(found) == 1 and prefix:
         return found[0]
     problem = "more than one archive begins" if found else "no archive begins"
-    raise SessionUnknown(f"{problem} with {prefix!r}", hint="`moon-status` and archives/ledger.jsonl name the archives")
+    raise SessionUnknown(f"{problem} with {prefix!r}", hint="`moon-archive --list` names the archives")

@@ -1,4 +1,4 @@
-"""The catalog: which event lies in which segment and line. Derived from the ledger and the segments.
+"""The catalog: which event lies in which segment and line, and which file holds it. Derived from ledger and segments.
 
 It follows the ledger: on opening, what the ledger has gained since is read in; when it does not fit the ledger (another
 home, a restored backup, damage), it is made anew. Deleting it costs only that time.
@@ -8,39 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from moon.errors import ArchiveDamaged, database_failed
+from moon.errors import database_failed
 from moon.files import make_private, unusable
 from moon.openclaw.events import event_id
-from moon.paths import Home
-from moon.vault import segments
-from moon.vault.ledger import GENESIS, Ledger, Line, decode, line_hash
+from moon.paths import Home, safe_name
+from moon.vault.catalog_database import connect, discard, is_damage
+from moon.vault.following import follow
+from moon.vault.ledger import Appended, Ledger
+from moon.vault.standing import Line
 
-VERSION = 1
-SCHEMA = """
-CREATE TABLE meta (version INTEGER, ledger_bytes INTEGER, ledger_tip TEXT);
-CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY, agent TEXT, session_id TEXT, session_key TEXT, UNIQUE (agent, session_id)
-);
-CREATE TABLE segments (
-    id INTEGER PRIMARY KEY, session INTEGER, ordinal INTEGER, sha256 TEXT, path TEXT, events INTEGER, bytes INTEGER,
-    torn INTEGER, archived_at TEXT
-);
-CREATE INDEX segments_of_session ON segments (session, ordinal);
-CREATE INDEX segments_by_sha ON segments (sha256);
-CREATE TABLE events (
-    session INTEGER, event_id TEXT, digest BLOB, segment INTEGER, line INTEGER, PRIMARY KEY (session, event_id, digest)
-) WITHOUT ROWID;
-"""
+__all__ = ["Catalog", "Identifier", "Part", "Segment", "discard", "open_catalog"]
+FILE_COLUMNS = "agent, session_key, session_id, ordinal, sha256, path, events, bytes, torn, archived_at, parts"
+ENDINGS = (".jsonl", ".jsonl.zst")
+PART_COLUMNS = (
+    "segments.id, ordinal, sha256, path, events, bytes, torn, archived_at, first_event_id, last_event_id, first_line"
+)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One archived segment, as the ledger records it. `path` is absolute."""
+    """One file of the archive: a segment as it was archived, or a pack of several. `path` is absolute.
+
+    `parts`: of a pack, the SHA-256 of each segment in it; what is known of them under that hash holds for the pack.
+    """
 
     agent: str
     session_key: str
@@ -52,6 +49,23 @@ class Segment:
     bytes: int
     torn: bool
     archived_at: str
+    parts: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """What was archived at once, and how many lines stand before it in the file that holds it."""
+
+    number: int
+    ordinal: int
+    sha256: str
+    path: str
+    events: int
+    bytes: int
+    torn: bool
+    archived_at: str
+    first_event_id: str
+    last_event_id: str
+    first_line: int
 
 
 class Identifier:
@@ -65,12 +79,14 @@ class Identifier:
 
     def identify(self, data: bytes) -> tuple[str, bytes]:
         """(event id or `#<nth>`, 32-byte digest)"""
-        digest = hashlib.sha256(data).digest()
-        name = event_id(data)
-        if not name:
-            self._seen[digest] = self._seen.get(digest, 0) + 1
-            name = f"#{self._seen[digest]}"
-        return name, digest
+        return self.name(event_id(data), hashlib.sha256(data).digest())
+
+    def name(self, event_id: str, digest: bytes) -> tuple[str, bytes]:
+        """The same for an event whose id and hash are known; the id is empty for a nameless line."""
+        if event_id:
+            return event_id, digest
+        self._seen[digest] = self._seen.get(digest, 0) + 1
+        return f"#{self._seen[digest]}", digest
 
 
 class Catalog:
@@ -80,71 +96,28 @@ class Catalog:
         self.home = home
         self.connection = connection
         self.ledger = Ledger(home.ledger)
+        self._unnamed: dict[str, list[Path]] = {}
 
-    def follow(self) -> None:
-        """Read in what the ledger has gained. Raises `ArchiveDamaged` when a segment cannot be read."""
-        start, tip = self._position()
-        if start > self.ledger.size() or (start and not self._still_there(start, tip)):
-            self._reset()
-            start, tip = 0, GENESIS
-        for number, (offset, raw) in enumerate(self.ledger.raw_lines(start), 1):
-            with self.connection:
-                record = decode(raw, number, self.ledger.path)
-                if record.get("kind") == "archive":
-                    self._read_in(record)
-                self._set_position(offset, line_hash(raw))
+    # how much of the ledger is in here
 
-    def _position(self) -> tuple[int, str]:
+    def position(self) -> tuple[int, str]:
+        """(bytes of the ledger that are in here, hash of the line that ends there)"""
         row = self.connection.execute("SELECT ledger_bytes, ledger_tip FROM meta").fetchone()
         return int(row[0]), str(row[1])
 
-    def _set_position(self, offset: int, tip: str) -> None:
+    def set_position(self, offset: int, tip: str) -> None:
         """Note how much of the ledger is in here."""
         self.connection.execute("UPDATE meta SET ledger_bytes = ?, ledger_tip = ?", (offset, tip))
 
-    def note_position(self) -> None:
-        """Note that the catalog holds all that the ledger does, after its writer has entered what it appended."""
-        self._set_position(self.ledger.size(), self.ledger.tip())
+    def note_position(self, added: Appended) -> None:
+        """Note that a line is in here, after its writer has entered it.
 
-    def _still_there(self, offset: int, tip: str) -> bool:
-        """Is the last line read in still the line that ends at that offset?"""
-        if offset == self.ledger.size():
-            return self.ledger.tip() == tip
-        last = ""
-        for end, raw in self.ledger.raw_lines():
-            if end >= offset:
-                last = line_hash(raw) if end == offset else ""
-                break
-        return last == tip
+        Where other lines before it are not in here yet, the next opening reads them in first.
+        """
+        if self.position()[0] == added.start:
+            self.set_position(added.end, added.tip)
 
-    def _reset(self) -> None:
-        with self.connection:
-            for table in ("sessions", "segments", "events"):
-                self.connection.execute(f"DELETE FROM {table}")
-            self._set_position(0, GENESIS)
-
-    def _read_in(self, record: Line) -> None:
-        """Enter a segment that the ledger has and the catalog has not."""
-        session = self.session(record["agent"], record["session_key"], record["session_id"])
-        segment = self.next_segment()
-        self.add_segment(segment, session, record)
-        identifier = self.identifier(session)
-        path = self.home.root / record["archive_path"]
-        try:
-            for line, data in enumerate(segments.lines(path), 1):
-                self.add_event(session, *identifier.identify(data), segment, line)
-        except ArchiveDamaged:
-            # The ledger still knows this segment; `moon-archive --verify` reports it, and its events count as lost.
-            return
-
-    def identifier(self, session: int) -> Identifier:
-        """An `Identifier` that goes on counting nameless lines where the session's archives left off."""
-        made = Identifier()
-        rows = self.connection.execute(
-            "SELECT digest, count(*) FROM events WHERE session = ? AND event_id LIKE '#%' GROUP BY digest", (session,)
-        )
-        made._seen = {bytes(digest): int(count) for digest, count in rows}
-        return made
+    # sessions
 
     def session(self, agent: str, session_key: str, session_id: str) -> int:
         """The number of a session, made on first sight; its key is the latest known."""
@@ -167,28 +140,132 @@ class Catalog:
         row = self.connection.execute("SELECT session_key FROM sessions WHERE id = ?", (session,)).fetchone()
         return str(row[0]) if row else ""
 
+    def sessions(self) -> list[tuple[str, str, str]]:
+        """(agent, session key, session id) of every session that has archives."""
+        rows = self.connection.execute("SELECT agent, session_key, session_id FROM sessions ORDER BY id").fetchall()
+        return [(str(agent), str(key), str(session_id)) for agent, key, session_id in rows]
+
+    def links(self, agent: str, session_key: str) -> list[str]:
+        """When the session's windows were rolled over, oldest first."""
+        sql = "SELECT linked_at FROM links WHERE agent = ? AND session_key = ? ORDER BY linked_at"
+        return [str(when) for (when,) in self.connection.execute(sql, (agent, session_key))]
+
+    # files and segments
+
     def next_segment(self) -> int:
         """The number that the next segment will have."""
         row = self.connection.execute("SELECT max(id) FROM segments").fetchone()
         return int(row[0] or 0) + 1
 
-    def add_segment(self, number: int, session: int, record: Line) -> None:
-        """Enter a segment under its number."""
-        self.connection.execute(
-            "INSERT INTO segments (id, session, ordinal, sha256, path, events, bytes, torn, archived_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                number,
-                session,
-                record["ordinal"],
-                record["sha256"],
-                record["archive_path"],
-                record["events"],
-                record["bytes"],
-                int(bool(record.get("torn"))),
-                record["archived_at"],
-            ),
+    def next_ordinal(self, session: int) -> int:
+        """The number of the session's next segment, from 1."""
+        row = self.connection.execute("SELECT max(ordinal) FROM segments WHERE session = ?", (session,)).fetchone()
+        return int(row[0] or 0) + 1
+
+    def add_segment(self, number: int, session: int, record: Line, *, entered: bool = True, place: int = 0) -> None:
+        """Enter a segment under its number, and the file of its own that holds it; `place`: where it comes in order."""
+        cursor = self.connection.execute(
+            "INSERT INTO files (place, session, ordinal, sha256, path, events, bytes, torn, archived_at, parts) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+            (place or number, session, *_measures(record)),
         )
+        self.insert_segment(number, session, record, file=int(cursor.lastrowid or 0), first_line=0, entered=entered)
+
+    def insert_segment(
+        self, number: int, session: int, record: Line, *, file: int, first_line: int, entered: bool
+    ) -> None:
+        """Enter a segment that lies in a file."""
+        ids = (str(record.get("first_event_id", "")), str(record.get("last_event_id", "")))
+        self.connection.execute(
+            "INSERT INTO segments (id, session, ordinal, sha256, path, events, bytes, torn, archived_at, "
+            "first_event_id, last_event_id, file, first_line, entered) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, session, *_measures(record), *ids, file, first_line, int(entered)),
+        )
+
+    def segments(self, agent: str = "", session_id: str = "", sha256: str = "") -> Iterator[Segment]:
+        """The files, in the order of the conversations; of one agent, one session, or one hash where that is given."""
+        wanted = {"agent": agent, "session_id": session_id, "sha256": sha256}
+        chosen = {name: value for name, value in wanted.items() if value}
+        where = " AND ".join(f"{name} = ?" for name in chosen) or "1"
+        rows = self.connection.execute(
+            f"SELECT {FILE_COLUMNS} FROM files JOIN sessions ON sessions.id = files.session "
+            f"WHERE {where} ORDER BY files.place",
+            tuple(chosen.values()),
+        )
+        return (self._segment(row) for row in rows)
+
+    def _segment(self, row: tuple[str, ...]) -> Segment:
+        agent, key, session_id, ordinal, sha, path, events, size, torn, when, parts = row
+        place = self.home.root / path
+        numbers = (int(events), int(size), bool(torn))
+        return Segment(agent, key, session_id, int(ordinal), sha, place, *numbers, when, tuple(parts.split()))
+
+    def segment_of(self, sha256: str) -> Segment | None:
+        """The file that is, or holds, the segment of that hash."""
+        found = next(self.segments(sha256=sha256), None)
+        if found is not None:
+            return found
+        row = self.connection.execute(
+            "SELECT files.sha256 FROM segments JOIN files ON files.id = segments.file WHERE segments.sha256 = ?",
+            (sha256,),
+        ).fetchone()
+        return next(self.segments(sha256=row[0]), None) if row else None
+
+    def parts(self, path: Path) -> list[Part]:
+        """The segments that a file holds, in order."""
+        rows = self.connection.execute(
+            f"SELECT {PART_COLUMNS} FROM segments WHERE file = (SELECT id FROM files WHERE path = ?) "
+            "ORDER BY first_line",
+            (self.home.relative(path),),
+        )
+        return [Part(*row)._replace(torn=bool(row[6])) for row in rows]
+
+    def has_path(self, path: str) -> bool:
+        """Is this the path, relative to MOON_HOME, of a segment that the ledger names, wherever it lies by now?"""
+        return bool(self.connection.execute("SELECT 1 FROM segments WHERE path = ?", (path,)).fetchone())
+
+    def unnamed(self, agent: str) -> list[Path]:
+        """The files of an agent that no ledger line names: looked for once, when the catalog is first asked."""
+        if agent not in self._unnamed:
+            self._unnamed[agent] = [
+                path for path in self._strangers(agent) if not self.has_path(self.home.relative(path))
+            ]
+        return self._unnamed[agent]
+
+    def _strangers(self, agent: str) -> list[Path]:
+        """Files that hold nothing by the catalog: unnamed ones, and what a pack has left over."""
+        folder = self.home.raw / safe_name(agent)
+        try:
+            with os.scandir(folder) as found:
+                names = [each.name for each in found if each.name.endswith(ENDINGS) and each.name[0] != "."]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise unusable(folder, error) from error
+        standing = {str(path) for (path,) in self.connection.execute("SELECT path FROM files")} if names else set()
+        return [folder / name for name in sorted(names) if self.home.relative(folder / name) not in standing]
+
+    def left_over(self, agent: str) -> list[tuple[Path, Path]]:
+        """(file, the file that holds its segment now) of an agent: a crash kept the first from being removed."""
+        sql = "SELECT files.path FROM segments JOIN files ON files.id = segments.file WHERE segments.path = ?"
+        found = []
+        for path in self._strangers(agent):
+            row = self.connection.execute(sql, (self.home.relative(path),)).fetchone()
+            if row:
+                found.append((path, self.home.root / str(row[0])))
+        return found
+
+    # events
+
+    def identifier(self, session: int) -> Identifier:
+        """An `Identifier` that goes on counting nameless lines where the session's archives left off."""
+        made = Identifier()
+        rows = self.connection.execute(
+            "SELECT digest, count(*) FROM events WHERE session = ? AND event_id LIKE '#%' GROUP BY digest", (session,)
+        )
+        made._seen = {bytes(digest): int(count) for digest, count in rows}
+        return made
 
     def add_event(self, session: int, name: str, digest: bytes, segment: int, line: int) -> bool:
         """Enter an event; False when it is known."""
@@ -197,48 +274,57 @@ class Catalog:
         )
         return cursor.rowcount == 1
 
+    def add_events(self, session: int, segment: int, events: Iterable[tuple[str, bytes]]) -> None:
+        """Enter a segment's events, in order."""
+        for line, (name, digest) in enumerate(events, 1):
+            self.add_event(session, name, digest, segment, line)
+        self.connection.execute("UPDATE segments SET entered = 1 WHERE id = ?", (segment,))
+
+    def is_entered(self, segment: int) -> bool:
+        """Are this segment's events known?"""
+        row = self.connection.execute("SELECT entered FROM segments WHERE id = ?", (segment,)).fetchone()
+        return bool(row and row[0])
+
     def digests(self, session: int, name: str) -> set[bytes]:
         """The hashes of every content this event is archived with; empty when it is unknown."""
         sql = "SELECT digest FROM events WHERE session = ? AND event_id = ?"
         return {digest for (digest,) in self.connection.execute(sql, (session, name))}
 
-    def next_ordinal(self, session: int) -> int:
-        """The number of the session's next segment, from 1."""
-        row = self.connection.execute("SELECT max(ordinal) FROM segments WHERE session = ?", (session,)).fetchone()
-        return int(row[0] or 0) + 1
-
-    def segments(self, agent: str = "", session_id: str = "", sha256: str = "") -> Iterator[Segment]:
-        """The segments, oldest first; of one agent, one session, or one hash where that is given."""
-        rows = self.connection.execute(
-            "SELECT agent, session_key, session_id, ordinal, sha256, path, events, bytes, torn, archived_at "
-            "FROM segments JOIN sessions ON sessions.id = segments.session "
-            "WHERE (? IN ('', agent)) AND (? IN ('', session_id)) AND (? IN ('', sha256)) ORDER BY segments.id",
-            (agent, session_id, sha256),
-        )
-        for row in rows:
-            agent_id, key, found_id, ordinal, sha, path, events, size, torn, when = row
-            place = self.home.root / path
-            yield Segment(agent_id, key, found_id, ordinal, sha, place, events, size, bool(torn), when)
-
-    def sessions(self) -> list[tuple[str, str, str]]:
-        """(agent, session key, session id) of every session that has archives."""
-        rows = self.connection.execute("SELECT agent, session_key, session_id FROM sessions ORDER BY id").fetchall()
-        return [(str(agent), str(key), str(session_id)) for agent, key, session_id in rows]
+    def lines_of(self, session: int, segment: int) -> dict[int, bytes]:
+        """Line → hash of each event that is entered as lying in this segment."""
+        sql = "SELECT line, digest FROM events WHERE session = ? AND segment = ?"
+        return {int(line): bytes(digest) for line, digest in self.connection.execute(sql, (session, segment))}
 
     def revisions(self, session: int) -> Iterator[tuple[str, int, int]]:
-        """(event id, segment ordinal, line) of each event that is archived with more than one content, oldest first."""
+        """(event id, segment, line) of each event that is archived with more than one content, oldest first."""
         rows = self.connection.execute(
-            "SELECT event_id, segments.ordinal, line FROM events JOIN segments ON segments.id = segment "
+            "SELECT event_id, segment, line FROM events JOIN segments ON segments.id = segment "
             "WHERE events.session = ? AND event_id IN (SELECT event_id FROM events WHERE session = ? "
-            "AND event_id NOT LIKE '#%' GROUP BY event_id HAVING count(*) > 1) ORDER BY segments.ordinal, line",
+            "AND event_id NOT LIKE '#%' GROUP BY event_id HAVING count(*) > 1) "
+            "ORDER BY segments.ordinal, segment, line",
             (session, session),
         )
-        return ((str(name), int(ordinal), int(line)) for name, ordinal, line in rows)
+        return ((str(name), int(segment), int(line)) for name, segment, line in rows)
+
+    def repeated(self, session: int) -> list[int]:
+        """Segments of which some line is entered elsewhere already: damage had made it be archived twice."""
+        rows = self.connection.execute(
+            "SELECT segments.id FROM segments LEFT JOIN events ON events.session = segments.session "
+            "AND events.segment = segments.id WHERE segments.session = ? AND entered GROUP BY segments.id "
+            "HAVING count(events.line) < segments.events",
+            (session,),
+        )
+        return [int(number) for (number,) in rows]
+
+
+def _measures(record: Line) -> tuple[object, ...]:
+    names = ("ordinal", "sha256", "archive_path", "events", "bytes")
+    return (*(record[name] for name in names), int(bool(record.get("torn"))), record["archived_at"])
 
 
 @contextlib.contextmanager
 def open_catalog(home: Home) -> Iterator[Catalog]:
-    """The catalog, up to date with the ledger. Raises `HomeUnusable`, `ArchiveDamaged`."""
+    """The catalog, up to date with the ledger. Raises `HomeUnusable`."""
     make_private(home.index)
     with contextlib.ExitStack() as stack:
         try:
@@ -252,7 +338,7 @@ def _followed(home: Home, stack: contextlib.ExitStack) -> Catalog:
     try:
         return _open(home, stack)
     except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
     stack.close()
     discard(home)
@@ -260,39 +346,6 @@ def _followed(home: Home, stack: contextlib.ExitStack) -> Catalog:
 
 
 def _open(home: Home, stack: contextlib.ExitStack) -> Catalog:
-    catalog = Catalog(home, stack.enter_context(contextlib.closing(_connect(home.catalog))))
-    catalog.follow()
+    catalog = Catalog(home, stack.enter_context(contextlib.closing(connect(home.catalog))))
+    follow(catalog)
     return catalog
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return not isinstance(error, sqlite3.OperationalError) or "no such" in str(error)
-
-
-def discard(home: Home) -> None:
-    """Remove the catalog; the next opening makes it anew."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{home.catalog}{suffix}").unlink(missing_ok=True)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to a catalog of this version. Raises `sqlite3.DatabaseError` for what is none."""
-    try:
-        path.touch(mode=0o600, exist_ok=True)
-    except OSError as error:
-        raise unusable(path, error) from error
-    connection = sqlite3.connect(path, timeout=10)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -16384")
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            with connection:
-                connection.executescript(SCHEMA)
-                connection.execute("INSERT INTO meta VALUES (?, 0, ?)", (VERSION, GENESIS))
-        if connection.execute("SELECT version FROM meta").fetchone() != (VERSION,):
-            raise sqlite3.DatabaseError(f"{path} is no catalog of version {VERSION}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -1,28 +1,56 @@
-"""The ledger: one line for every archive segment and every link, in the order they came to be.
+"""The ledger: one line for all that ever happened to the archive, in the order in which it happened.
 
 Append-only. Each line carries in `prev` the SHA-256 of the line before it (64 zeros in the first), so that a changed,
 lost or inserted line shows. A line is checked against its schema when it is written; when read, the chain proves that
-it is the same line.
+it is the same line. A line that cannot be read is passed over by every reader and named by `verify`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from moon import schema
 from moon.clock import now_ms
-from moon.errors import ArchiveDamaged
-from moon.files import append_line, unusable
+from moon.errors import ArchiveDamaged, HomeUnusable
+from moon.files import append_line, sync, unusable
+from moon.vault import chain
+from moon.vault.standing import Line as Line
+from moon.vault.standing import Standing, fold
 
 GENESIS = "0" * 64
-# What every reader of an archive's record relies on.
-NEEDED = frozenset({"agent", "session_key", "session_id", "archive_path", "sha256", "events", "bytes", "ordinal"})
-Line = dict[str, Any]
+# What every reader of a line relies on, by its kind.
+SEGMENT = {
+    "agent": str,
+    "session_key": str,
+    "session_id": str,
+    "archive_path": str,
+    "sha256": str,
+    "events": int,
+    "bytes": int,
+    "ordinal": int,
+    "archived_at": str,
+}
+NEEDED: dict[str, dict[str, type]] = {
+    "archive": SEGMENT,
+    "pack": {**SEGMENT, "segments": list},
+    "retired": {**SEGMENT, "lost": int},
+    "mended": {"lines": list},
+}
+
+
+class Appended(NamedTuple):
+    """A line that was added: the record with its `prev`, where its bytes begin and end, and its hash."""
+
+    record: Line
+    start: int
+    end: int
+    tip: str
 
 
 def line_hash(line: bytes) -> str:
@@ -36,13 +64,25 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, record: Line) -> Line:
-        """Add a record, chained and durable; returns it with its `prev`. Raises `DocumentInvalid`, `HomeUnusable`."""
+    def append(self, record: Line) -> Appended:
+        """Add a record, chained and durable. Raises `DocumentInvalid`, and `HomeUnusable` with the ledger as it was."""
         self.mend()
         complete = {**record, "prev": self.tip()}
         schema.check("archive", complete)
-        append_line(self.path, json.dumps(complete, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        return complete
+        data = json.dumps(complete, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        start = self.size()
+        try:
+            append_line(self.path, data)
+        except HomeUnusable:
+            self._take_back(start)
+            raise
+        return Appended(complete, start, start + len(data) + 1, line_hash(data))
+
+    def _take_back(self, size: int) -> None:
+        """Remove a line that may not have reached the disk, so that nobody goes by it."""
+        with contextlib.suppress(OSError):
+            if self.size() > size:
+                os.truncate(self.path, size)
 
     def size(self) -> int:
         """The file's bytes; 0 when there is none yet."""
@@ -53,17 +93,26 @@ class Ledger:
 
     def tip(self) -> str:
         """The hash of the last line."""
-        last = self._last_line()
+        last = self._last_line(self.size())
         return line_hash(last) if last else GENESIS
 
-    def _last_line(self) -> bytes:
-        """The last line, torn or whole, read in a block that grows until it holds all of it."""
-        size = self.size()
+    def hash_before(self, end: int) -> str:
+        """The hash of the complete line that ends at that byte offset; empty when none does."""
+        if end > self.size():
+            return ""
+        with self.path.open("rb") as stream:
+            stream.seek(end - 1)
+            if stream.read(1) != b"\n":
+                return ""
+        return line_hash(self._last_line(end))
+
+    def _last_line(self, size: int) -> bytes:
+        """The last line of the first `size` bytes, torn or whole, read in a block that grows until it holds it."""
         block = min(size, 4096)
         while block:
             with self.path.open("rb") as stream:
                 stream.seek(size - block)
-                lines = stream.read(block).rstrip(b"\n").split(b"\n")
+                lines = stream.read(block).removesuffix(b"\n").split(b"\n")
             if len(lines) > 1 or block == size:
                 return lines[-1]
             block = min(size, block * 4)
@@ -79,13 +128,19 @@ class Ledger:
                 stream.seek(-1, os.SEEK_END)
                 if stream.read(1) == b"\n":
                     return b""
-                torn = self._last_line()
+                torn = self._last_line(size)
                 append_line(self.path.with_name(f"ledger.torn-{now_ms()}"), torn)
                 stream.truncate(size - len(torn))
-                os.fsync(stream.fileno())
+                sync(stream.fileno())
                 return torn
         except OSError as error:
             raise unusable(self.path, error) from error
+
+    def torn(self) -> bytes:
+        """The last line, where a crash cut it short and nothing was added since."""
+        size = self.size()
+        last = self._last_line(size)
+        return last if last and not self.hash_before(size) else b""
 
     def raw_lines(self, offset: int = 0) -> Iterator[tuple[int, bytes]]:
         """Each complete line from a byte offset on, with the offset just behind it. Raises `HomeUnusable`."""
@@ -102,47 +157,52 @@ class Ledger:
         except OSError as error:
             raise unusable(self.path, error) from error
 
-    def lines(self) -> Iterator[Line]:
-        """Every record. Raises `ArchiveDamaged` at a line that is not one."""
+    def numbered(self) -> Iterator[tuple[int, Line]]:
+        """Every line that can be read, with its number from 1."""
         for number, (_, raw) in enumerate(self.raw_lines(), 1):
-            yield decode(raw, number, self.path)
+            with contextlib.suppress(ArchiveDamaged):
+                yield number, decode(raw, number, self.path)
+
+    def lines(self) -> Iterator[Line]:
+        """Every record that can be read, in order."""
+        return (line for _, line in self.numbered())
+
+    def standing(self) -> Standing:
+        """What the archive consists of now."""
+        return fold(self.numbered())
 
     def archives(self) -> Iterator[Line]:
-        """The records of archive segments."""
-        return (line for line in self.lines() if line.get("kind") == "archive")
+        """The record of each file that stands now, in the order of the conversations; packs for what they replaced."""
+        return iter(self.standing().in_order())
 
     def links(self) -> Iterator[Line]:
         """The records that tie an old window to the new one."""
         return (line for line in self.lines() if line.get("kind") == "link")
 
     def verify(self) -> list[str]:
-        """What is wrong with the chain or its lines, a sentence each."""
-        found = []
-        previous = GENESIS
-        for number, (_, raw) in enumerate(self.raw_lines(), 1):
-            try:
-                record = decode(raw, number, self.path)
-            except ArchiveDamaged as error:
-                found.append(error.message)
-                previous = line_hash(raw)
-                continue
-            if record.get("prev") != previous:
-                found.append(f"line {number}: its prev is not the hash of the line before it")
-            found += [f"line {number}: {problem}" for problem in schema.problems("archive", record)]
-            previous = line_hash(raw)
-        return found
+        """What is wrong with the chain or its lines, a sentence each; without what a `mended` line accounts for."""
+        return [each.words for each in chain.unmended(self.complaints())]
+
+    def complaints(self) -> list[chain.Complaint]:
+        """Everything wrong with the chain or its lines, and whether a `mended` line accounts for it."""
+        return chain.complaints(self.raw_lines(), lambda raw, number: decode(raw, number, self.path))
 
 
 def decode(raw: bytes, number: int, path: Path) -> Line:
     """Read one ledger line. Raises `ArchiveDamaged`."""
     try:
-        record = json.loads(raw)
-    except ValueError:
+        record: Any = json.loads(raw)
+    except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict) or (record.get("kind") == "archive" and not record.keys() >= NEEDED):
+    if not isinstance(record, dict) or not _is_whole(record):
         raise ArchiveDamaged(
             f"line {number} of the ledger is not a record",
             path=str(path),
-            hint="restore the ledger from a backup; `moon-archive --verify` names every damaged line",
+            hint="`moon-archive --repair` takes in again what it named; `moon-archive --verify` names every damage",
         )
     return record
+
+
+def _is_whole(record: Line) -> bool:
+    needed = NEEDED.get(str(record.get("kind")), {})
+    return all(isinstance(record.get(name), kind) for name, kind in needed.items())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from moon.errors import ArchiveDamaged, SessionUnknown
 from moon.vault import segments
-from moon.vault.catalog import Catalog, Segment
+from moon.vault.catalog import Catalog, Part, Segment
 
+# (segment, line)
 Place = tuple[int, int]
+# Changed events of more bytes than this wait in a temporary file.
+SPOOL_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def find_archived(catalog: Catalog, name: str, agent: str = "") -> list[tuple[st
     raise SessionUnknown(
         f"no archive of a session {name!r}",
         path=str(catalog.home.ledger),
-        hint=f"did you mean {close}?" if close else "`moon-status` lists the sessions that have archives",
+        hint=f"did you mean {close}?" if close else "`moon-archive --list` names the sessions that have archives",
     )
 
 
@@ -58,71 +63,116 @@ def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[byte
     An event that came back with changed bytes stands at its first place with its latest bytes; two under one id that
     stood in the transcript at the same time are two. A line that was torn
     when archived is left out once its whole line is there, and ends without a newline when it is still the last.
+    Every archive is read once, and once before where a later one changed something.
     Raises `ArchiveDamaged`, `SessionUnknown`.
     """
     number = catalog.find_session(agent, session_id)
     if number is None:
         raise SessionUnknown(f"no archive of session {session_id!r}", path=str(catalog.home.ledger))
-    latest, superseded = _revisions(catalog, number)
-    found = list(catalog.segments(agent, session_id))
-    by_ordinal = {segment.ordinal: segment for segment in found}
-    moved = _Lines(by_ordinal)
-    events = 0
-    for position, segment in enumerate(found):
-        for line, data in enumerate(segments.lines(segment.path), 1):
-            here = (segment.ordinal, line)
-            if here in superseded:
+    files = sorted(catalog.segments(agent, session_id), key=lambda file: file.ordinal)
+    damaged: list[ArchiveDamaged] = []
+    with _Revisions(catalog, number, files) as revised, _Writer(write) as writer:
+        repeated = {part: catalog.lines_of(number, part) for part in catalog.repeated(number)}
+        for part, line, data in _lines(catalog, files, damaged):
+            here = (part.number, line)
+            known = repeated.get(part.number)
+            if here in revised.superseded or (known is not None and line not in known):
                 continue
-            torn = segment.torn and line == segment.events
-            if torn and _completed(found[position + 1 :], data):
-                continue
-            write(moved.read(*latest[here]) if here in latest else data)
-            events += 1
-            if not torn or position < len(found) - 1:
-                write(b"\n")
+            writer.add(revised.latest(here, data), torn=part.torn and line == part.events)
     key = catalog.session_key(number)
-    return Restored(agent, key, session_id, events, len(latest), tuple(_damage(found)))
+    return Restored(agent, key, session_id, writer.events, len(revised.places), tuple(damaged))
 
 
-def _damage(found: list[Segment]) -> Iterator[ArchiveDamaged]:
-    for segment in found:
-        if segments.digest_file(segment.path)[0] != segment.sha256:
-            yield ArchiveDamaged(
-                f"archive {segment.path} does not hold the bytes that were archived",
-                path=str(segment.path),
-                hint="restore this file from a backup; what was rebuilt from it is not exact",
+def _lines(catalog: Catalog, files: list[Segment], damaged: list[ArchiveDamaged]) -> Iterator[tuple[Part, int, bytes]]:
+    """Every line of these files once, with its segment and its line there; damage is noted."""
+    for file in files:
+        total = hashlib.sha256()
+        stream = segments.lines(file.path)
+        for part in catalog.parts(file.path):
+            for line, data in zip(range(1, part.events + 1), stream, strict=False):
+                total.update(data + b"\n")
+                yield part, line, data
+        if any(True for _ in stream) or total.hexdigest() != file.sha256:
+            damaged.append(
+                ArchiveDamaged(
+                    f"archive {file.path} does not hold the bytes that were archived",
+                    path=str(file.path),
+                    hint="`moon-archive --repair` mends it where it can; what was rebuilt from it is not exact",
+                )
             )
 
 
-def _revisions(catalog: Catalog, number: int) -> tuple[dict[Place, Place], set[Place]]:
-    """Where the latest bytes of each revised event lie, by its first place; and every later place."""
-    first: dict[str, Place] = {}
-    latest: dict[Place, Place] = {}
-    superseded: set[Place] = set()
-    for name, ordinal, line in catalog.revisions(number):
-        start = first.setdefault(name, (ordinal, line))
-        if start[0] != ordinal:
-            latest[start] = (ordinal, line)
-            superseded.add((ordinal, line))
-    return latest, superseded
+class _Writer:
+    """Writes lines; a torn one is held back until it shows whether the next line is the whole of it."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.events = 0
+        self._write = write
+        self._torn: bytes | None = None
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._torn is not None and error is None:
+            self._write(self._torn)  # still the last line, and still without its end
+            self.events += 1
+
+    def add(self, data: bytes, *, torn: bool) -> None:
+        """Write a line, after the torn one before it unless this is the whole of that."""
+        held, self._torn = self._torn, data if torn else None
+        if held is not None and not (data.startswith(held) and data != held):
+            self._put(held)
+        if not torn:
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        self._write(data)
+        self._write(b"\n")
+        self.events += 1
 
 
-def _completed(later: list[Segment], fragment: bytes) -> bool:
-    """Does the line after a torn one begin with what was torn?"""
-    for segment in later:
-        for data in segments.lines(segment.path):
-            return data.startswith(fragment) and data != fragment
-    return False
+class _Revisions:
+    """The latest bytes of each event that came back changed, by its first place; collected in one pass.
 
+    `superseded`: the later places, whose lines are left out. Two events under one id in one segment are two events.
+    """
 
-class _Lines:
-    """Reads single lines of other segments; revisions are few."""
+    def __init__(self, catalog: Catalog, number: int, files: list[Segment]) -> None:
+        self.places: dict[Place, Place] = {}
+        self.superseded: set[Place] = set()
+        self._kept: dict[Place, tuple[int, int]] = {}
+        self._spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 (closed in __exit__)
+        first: dict[str, Place] = {}
+        for name, segment, line in catalog.revisions(number):
+            start = first.setdefault(name, (segment, line))
+            if start[0] != segment:
+                self.places[start] = (segment, line)
+                self.superseded.add((segment, line))
+        self._collect(catalog, files)
 
-    def __init__(self, by_ordinal: dict[int, Segment]) -> None:
-        self._by_ordinal = by_ordinal
+    def _collect(self, catalog: Catalog, files: list[Segment]) -> None:
+        wanted = set(self.places.values())
+        holding = {segment for segment, _ in wanted}
+        for file in files:
+            parts = catalog.parts(file.path) if wanted else []
+            if not any(part.number in holding for part in parts):
+                continue
+            for part, line, data in _lines(catalog, [file], []):
+                if (part.number, line) in wanted:
+                    self._kept[part.number, line] = (self._spool.tell(), len(data))
+                    self._spool.write(data)
 
-    def read(self, ordinal: int, line: int) -> bytes:
-        for number, data in enumerate(segments.lines(self._by_ordinal[ordinal].path), 1):
-            if number == line:
-                return data
-        return b""
+    def __enter__(self) -> _Revisions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def latest(self, here: Place, data: bytes) -> bytes:
+        """The latest bytes of the event that stands there first; `data` where it never changed."""
+        found = self._kept.get(self.places.get(here, here)) if here in self.places else None
+        if found is None:
+            return data
+        self._spool.seek(found[0])
+        return self._spool.read(found[1])

@@ -7,6 +7,7 @@ file that no line names. Such a file is never written over: it is taken in, as i
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from moon.errors import ArchiveDamaged
 from moon.paths import safe_name
 from moon.vault import segments
 from moon.vault.catalog import Catalog
-from moon.vault.ledger import Line
+from moon.vault.standing import Line
+
+ORDINAL = re.compile(r"[0-9]{5,}")
 
 
 class Owner(NamedTuple):
@@ -48,7 +51,7 @@ def enter_segment(
     catalog: Catalog, owner: Owner, ordinal: int, segment: int, written: segments.Written, content: Content
 ) -> Line:
     """Write the ledger line of a finished segment and commit the catalog, which has its events already."""
-    record = catalog.ledger.append(
+    added = catalog.ledger.append(
         {
             "schema": "moon.archive/1",
             "kind": "archive",
@@ -68,34 +71,38 @@ def enter_segment(
             "malformed": content.malformed,
         }
     )
-    catalog.add_segment(segment, owner.number, record)
-    catalog.note_position()
+    catalog.add_segment(segment, owner.number, added.record)
+    catalog.note_position(added)
     catalog.connection.commit()
-    return record
+    return added.record
 
 
 def adopt_unnamed(catalog: Catalog, owner: Owner) -> list[str]:
-    """Take in every segment of this session that no ledger line names; their SHA-256. Raises `HomeUnusable`."""
+    """Take in every segment of this session that no ledger line names; their SHA-256. Raises `HomeUnusable`.
+
+    Costs one look into the agent's folder a run, however many sessions there are.
+    """
+    unnamed = catalog.unnamed(owner.agent)
     adopted: list[str] = []
-    while True:
-        ordinal = catalog.next_ordinal(owner.number)
-        path = _unnamed(catalog, owner, ordinal)
-        if path is None:
-            return adopted
+    for path in list(unnamed):
+        ordinal = _ordinal_of(path, owner)
+        if not ordinal:
+            continue
         try:
             adopted.append(_adopt(catalog, owner, ordinal, path))
         except ArchiveDamaged:
             catalog.connection.rollback()
             path.replace(path.with_name(f"{path.name}.damaged"))
+        unnamed.remove(path)
+    return adopted
 
 
-def _unnamed(catalog: Catalog, owner: Owner, ordinal: int) -> Path | None:
-    folder = catalog.home.raw / safe_name(owner.agent)
-    name = f".{safe_name(owner.session_id)}.{ordinal:05d}.jsonl"
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.endswith((name, f"{name}.zst")) and not path.name.startswith("."):
-            return path
-    return None
+def _ordinal_of(path: Path, owner: Owner) -> int:
+    """Which segment of this session a file is by its name; 0 for none. The session's key may have changed since."""
+    name = path.name.partition(".jsonl")[0]
+    head, _, number = name.rpartition(".")
+    ours = head.endswith(f".{safe_name(owner.session_id)}")
+    return int(number) if ours and ORDINAL.fullmatch(number) else 0
 
 
 def _adopt(catalog: Catalog, owner: Owner, ordinal: int, path: Path) -> str:
@@ -103,22 +110,40 @@ def _adopt(catalog: Catalog, owner: Owner, ordinal: int, path: Path) -> str:
     segment = catalog.next_segment()
     identifier = catalog.identifier(owner.number)
     content = Content()
+    earlier: dict[str, set[bytes]] = {}
     for line, data in enumerate(segments.lines(path), 1):
         name, digest = identifier.identify(data)
-        known = catalog.digests(owner.number, name)
-        malformed = name.startswith("#") and not _is_json(data)
+        malformed = name.startswith("#") and not _is_object(data)
         event_id = "" if name.startswith("#") else name
-        revision = bool(known) and bool(event_id)
-        content.add(event_id, revision=revision, malformed=malformed, torn=malformed and line == events)
+        # Two events that share an id within one segment are two events; only what an earlier one holds is revised.
+        known = earlier.setdefault(name, catalog.digests(owner.number, name)) if event_id else set()
+        torn = malformed and line == events and _is_cut_short(data)
+        content.add(event_id, revision=bool(known) and digest not in known, malformed=malformed, torn=torn)
         catalog.add_event(owner.number, name, digest, segment, line)
     written = segments.Written(path, sha256, events, size)
     enter_segment(catalog, owner, ordinal, segment, written, content)
     return sha256
 
 
-def _is_json(data: bytes) -> bool:
+def _is_cut_short(data: bytes) -> bool:
+    """Can these bytes be the beginning of an event line, and no more than its beginning?"""
+    text = data.decode("utf-8", "replace")
     try:
-        json.loads(data)
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        rest = text[error.pos :]
+        return text.startswith("{") and (
+            not rest.strip()
+            or error.msg.startswith(("Unterminated string", "Invalid \\u"))
+            or any(word.startswith(rest) for word in ("true", "false", "null"))
+        )
+    except RecursionError:
+        return False
+    return False
+
+
+def _is_object(data: bytes) -> bool:
+    try:
+        return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
         return False
-    return True

@@ -9,13 +9,13 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
 
 from moon.errors import ArchiveDamaged
-from moon.files import make_private, sync_folder, unusable, write_all
+from moon.files import make_private, sync, sync_folder, unusable, write_all
 from moon.paths import safe_name
 
 BUFFER = 1 << 20
@@ -100,7 +100,7 @@ class SegmentWriter:
         self._drain()
         self._store(self._sink.flush())
         try:
-            os.fsync(self._descriptor)
+            sync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
             written = Written(self.path, self._hash.hexdigest(), self.events, self.bytes)
@@ -170,7 +170,7 @@ def _damaged(path: Path, what: str) -> ArchiveDamaged:
     return ArchiveDamaged(
         f"archive {path} {what}",
         path=str(path),
-        hint="restore this file from a backup; `moon-archive --verify` checks all of them",
+        hint="`moon-archive --repair` mends it where it can; `moon-archive --verify` checks all of them",
     )
 
 
@@ -181,13 +181,43 @@ def lines(path: Path) -> Iterator[bytes]:
             yield line[:-1] if line.endswith(b"\n") else line
 
 
-def digest_file(path: Path, compressed: bool | None = None) -> tuple[str, int, int]:
-    """(sha256, events, bytes) of a segment's uncompressed content, read from the disk."""
-    total = hashlib.sha256()
-    events = size = 0
+Measure = tuple[str, int, int]
+
+
+def digest_parts(path: Path, sizes: Sequence[int], compressed: bool | None = None) -> tuple[Measure, list[Measure]]:
+    """(sha256, events, bytes) of a file's uncompressed content, and of each stretch of it of so many bytes.
+
+    Raises `ArchiveDamaged` where it cannot be read; a file that is too short has short stretches.
+    """
+    whole, parts = _Digest(), []
     with open_segment(path, compressed) as stream:
+        for size in sizes:
+            part = _Digest()
+            while part.bytes < size and (block := stream.read(min(BUFFER, size - part.bytes))):
+                part.add(block)
+                whole.add(block)
+            parts.append(part.measure())
         while block := stream.read(BUFFER):
-            total.update(block)
-            events += block.count(b"\n")
-            size += len(block)
-    return total.hexdigest(), events, size
+            whole.add(block)
+    return whole.measure(), parts
+
+
+class _Digest:
+    """Hash, lines and bytes of what was read so far."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.events = self.bytes = 0
+
+    def add(self, block: bytes) -> None:
+        self._hash.update(block)
+        self.events += block.count(b"\n")
+        self.bytes += len(block)
+
+    def measure(self) -> Measure:
+        return self._hash.hexdigest(), self.events, self.bytes
+
+
+def digest_file(path: Path, compressed: bool | None = None) -> Measure:
+    """(sha256, events, bytes) of a segment's uncompressed content, read from the disk. Raises `ArchiveDamaged`."""
+    return digest_parts(path, (), compressed)[0]

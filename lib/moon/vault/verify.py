@@ -2,82 +2,108 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from moon.errors import ArchiveDamaged, MoonError
 from moon.paths import Home
 from moon.vault import segments
-from moon.vault.ledger import Ledger, Line, decode
+from moon.vault.ledger import Ledger
+from moon.vault.standing import Line, Member, Standing
+
+HINT = "`moon-archive --repair` makes it anew from the store or a copy, and says what is lost"
 
 
 @dataclass
 class Verified:
-    """What was read, and every damage that was found."""
+    """What was read, every damage that was found, and what is no damage but worth saying."""
 
     segments: int = 0
     events: int = 0
     bytes: int = 0
+    retired: int = 0
     errors: list[MoonError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
         """One line in words."""
         read = f"{self.segments} archives, {self.events} events, {self.bytes} bytes read back"
-        return f"{read}; {len(self.errors)} damaged" if self.errors else f"{read}; all as recorded"
+        words = f"{read}; {len(self.errors)} damaged" if self.errors else f"{read}; all as recorded"
+        return (
+            words
+            + (f"; {self.retired} events retired" if self.retired else "")
+            + "".join(f"; {note}" for note in self.notes)
+        )
 
 
 def verify(home: Home) -> Verified:
-    """Check the chain of the ledger, then hash and count each archive. Only reads."""
+    """Check the chain of the ledger, then hash and count each archive and each segment in a pack. Only reads."""
     found = Verified()
     ledger = Ledger(home.ledger)
-    for problem in ledger.verify():
-        found.errors.append(ArchiveDamaged(f"ledger: {problem}", path=str(home.ledger)))
-    for record in _readable(ledger):
-        try:
-            check_segment(home, record)
-        except ArchiveDamaged as error:
-            found.errors.append(error)
+    complaints = ledger.complaints()
+    standing = ledger.standing()
+    for complaint in complaints:
+        if not complaint.mended:
+            found.errors.append(ArchiveDamaged(f"ledger: {complaint.words}", path=str(home.ledger), hint=HINT))
+    for record in standing.in_order():
+        found.errors += check_file(home, record, standing.members[record["archive_path"]])
         found.segments += 1
         found.events += record["events"]
         found.bytes += record["bytes"]
-    found.errors += unnamed_files(home, ledger)
+    found.errors += unnamed_files(home, standing)
+    found.retired = standing.lost()
+    found.notes += _notes(standing, sum(each.mended for each in complaints))
     return found
 
 
-def unnamed_files(home: Home, ledger: Ledger) -> list[ArchiveDamaged]:
+def _notes(standing: Standing, mended: int) -> Iterator[str]:
+    if mended:
+        yield f"{mended} damages of the ledger are accounted for"
+    if standing.doubled:
+        lines = ", ".join(map(str, standing.doubled[:5]))
+        yield f"{len(standing.doubled)} ledger lines name an archive a second time and do not count (line {lines})"
+
+
+def unnamed_files(home: Home, standing: Standing) -> list[ArchiveDamaged]:
     """A complaint for each file among the archives that no ledger line names."""
-    named = {record["archive_path"] for record in _readable(ledger)}
-    standing = (path for path in sorted(home.raw.glob("*/*.jsonl*")) if not path.name.startswith("."))
+    files = (path for path in sorted(home.raw.glob("*/*.jsonl*")) if not path.name.startswith("."))
     return [
         ArchiveDamaged(
             f"{home.relative(path)} is not in the ledger",
             path=str(path),
-            hint="`moon-archive --all` takes it in again where the store still lists its session",
+            hint="`moon-archive --repair` takes it in, or puts it aside where it is damaged",
         )
-        for path in standing
-        if home.relative(path) not in named
+        for path in files
+        if home.relative(path) not in standing.named
     ]
 
 
-def _readable(ledger: Ledger) -> Iterator[Line]:
-    """The records of archives; lines that are no records were reported with the chain."""
-    for number, (_, raw) in enumerate(ledger.raw_lines(), 1):
-        with contextlib.suppress(ArchiveDamaged):
-            record = decode(raw, number, ledger.path)
-            if record.get("kind") == "archive":
-                yield record
-
-
-def check_segment(home: Home, record: Line) -> None:
-    """Re-read one archive. Raises `ArchiveDamaged` when it is not what the ledger says."""
+def check_file(home: Home, record: Line, members: list[Member]) -> list[ArchiveDamaged]:
+    """Re-read one file; a complaint for each thing in it that is not what the ledger says."""
     path = home.root / record["archive_path"]
-    measured = segments.digest_file(path, path.suffix == ".zst")
-    if measured != (record["sha256"], record["events"], record["bytes"]):
-        raise ArchiveDamaged(
-            f"archive {record['archive_path']} of {record['session_key'] or record['session_id']} "
-            f"holds {measured[1]} events in {measured[2]} bytes with hash {measured[0][:12]}…, "
-            f"not the {record['events']} in {record['bytes']} with {record['sha256'][:12]}… that were archived",
+    try:
+        whole, parts = segments.digest_parts(path, [member["bytes"] for member in members])
+    except ArchiveDamaged as error:
+        return [ArchiveDamaged(error.message, path=error.path, hint=HINT)]
+    if whole != (record["sha256"], record["events"], record["bytes"]):
+        return [_differs(record, whole, path)]
+    return [
+        ArchiveDamaged(
+            f"archive {record['archive_path']} does not hold {member['archive_path']} as it was archived",
             path=str(path),
-            hint="restore this file from a backup; its events that the store still holds can be archived again",
+            hint=HINT,
         )
+        for member, part in zip(members, parts, strict=True)
+        if part != (member["sha256"], member["events"], member["bytes"])
+    ]
+
+
+def _differs(record: Line, whole: tuple[str, int, int], path: Path) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        f"archive {record['archive_path']} of {record['session_key'] or record['session_id']} "
+        f"holds {whole[1]} events in {whole[2]} bytes with hash {whole[0][:12]}…, "
+        f"not the {record['events']} in {record['bytes']} with {record['sha256'][:12]}… that were archived",
+        path=str(path),
+        hint=HINT,
+    )

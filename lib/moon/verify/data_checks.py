@@ -86,7 +86,7 @@ def _names(paths: Iterable[Path]) -> str:
 def check_archives(home: Home, deep: bool) -> Findings:
     """The chain of the ledger, and that every archive is there and named; with `deep` every byte of them."""
     ledger = Ledger(home.ledger)
-    unnamed = unnamed_files(home, ledger)
+    unnamed = unnamed_files(home, ledger.standing())
     if not home.ledger.exists() and not unnamed:
         yield Finding("archives", WARN, "nothing is archived yet", "`moon-archive --all | moon-index`")
         return
@@ -97,7 +97,7 @@ def check_archives(home: Home, deep: bool) -> Findings:
             yield Finding("archives", OK, checked.describe())
         return
     problems = ledger.verify()
-    hint = "restore the ledger from a backup; `moon-archive --verify` names every damage"
+    hint = "`moon-archive --repair` takes in again what it named; `moon-archive --verify` names every damage"
     for problem in problems[:SHOWN]:
         yield Finding("archives", FAIL, f"ledger: {problem}", hint, str(home.ledger))
     if not problems:
@@ -112,7 +112,9 @@ def _check_files(home: Home, lines: list[Line]) -> Findings:
     missing = [line["archive_path"] for line in lines if not (home.root / line["archive_path"]).is_file()]
     if missing:
         words = f"{len(missing)} of {len(lines)} archives are gone: {_names(map(Path, missing))}"
-        yield Finding("archives", FAIL, words, "restore them from a backup", str(home.root / missing[0]))
+        yield Finding(
+            "archives", FAIL, words, "`moon-archive --repair` makes them anew where it can", str(home.root / missing[0])
+        )
     else:
         yield Finding("archives", OK, f"{len(lines)} archives, and the chain of the ledger holds; --deep reads them")
 

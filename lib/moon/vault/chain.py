@@ -1,0 +1,76 @@
+"""The chain of the ledger: what is wrong with it, and what of that a `mended` line accounts for. Pure.
+
+A `mended` line does not make damage undone. It says which lines were found damaged, with the hashes of their bytes as
+they stood, after all that could be saved was saved; damage that is not exactly that is still damage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from moon import schema
+from moon.errors import ArchiveDamaged
+
+Line = dict[str, Any]
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Something wrong with line `number`. `what` is `unreadable`, `invalid` or `chain`; `sha256` is of the line's bytes
+    and `before` of the line that stands before it.
+    """
+
+    number: int
+    what: str
+    words: str
+    sha256: str
+    before: str
+    mended: bool = False
+
+    def as_entry(self) -> Line:
+        """The complaint as a `mended` line lists it."""
+        return {"line": self.number, "what": self.what, "sha256": self.sha256, "before": self.before}
+
+
+def complaints(raw_lines: Iterable[tuple[int, bytes]], decode: Callable[[bytes, int], Line]) -> list[Complaint]:
+    """Check every line against the one before it and against its schema."""
+    found: list[Complaint] = []
+    accounted: set[tuple[object, ...]] = set()
+    before = GENESIS
+    for number, (_, raw) in enumerate(raw_lines, 1):
+        own = hashlib.sha256(raw).hexdigest()
+        try:
+            record = decode(raw, number)
+        except ArchiveDamaged as error:
+            found.append(Complaint(number, "unreadable", error.message, own, before))
+        else:
+            found += (Complaint(number, what, words, own, before) for what, words in _wrong(record, number, before))
+            if record.get("kind") == "mended":
+                accounted |= {_identity(entry) for entry in record["lines"] if isinstance(entry, dict)}
+        before = own
+    return [_with_account(each, accounted) for each in found]
+
+
+def _wrong(record: Line, number: int, before: str) -> list[tuple[str, str]]:
+    found = []
+    if record.get("prev") != before:
+        found.append(("chain", f"line {number}: its prev is not the hash of the line before it"))
+    return found + [("invalid", f"line {number}: {problem}") for problem in schema.problems("archive", record)]
+
+
+def _identity(entry: Line) -> tuple[object, ...]:
+    return tuple(entry.get(name) for name in ("line", "what", "sha256", "before"))
+
+
+def _with_account(each: Complaint, accounted: set[tuple[object, ...]]) -> Complaint:
+    mended = _identity(each.as_entry()) in accounted
+    return Complaint(each.number, each.what, each.words, each.sha256, each.before, mended)
+
+
+def unmended(found: Iterable[Complaint]) -> list[Complaint]:
+    """Those that nothing accounts for."""
+    return [each for each in found if not each.mended]

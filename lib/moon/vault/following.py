@@ -1,0 +1,179 @@
+"""Let the catalog follow the ledger: read in each line that it has not, whatever kind it is.
+
+A line that cannot be read is passed over, and so are the events of an archive that is not what the ledger says: they
+count as lost until the file is whole again, and `moon-archive --verify` names both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moon.errors import ArchiveDamaged
+from moon.openclaw.events import event_id
+from moon.vault import segments
+from moon.vault.catalog_database import TABLES
+from moon.vault.ledger import GENESIS, decode, line_hash
+from moon.vault.standing import Line, kept_of
+
+if TYPE_CHECKING:
+    from moon.vault.catalog import Catalog
+
+
+def follow(catalog: Catalog) -> None:
+    """Read in what the ledger has gained; all of it where the catalog does not fit the ledger."""
+    ledger = catalog.ledger
+    start, tip = catalog.position()
+    if start and ledger.hash_before(start) != tip:
+        _reset(catalog)
+        start = 0
+    if start == ledger.size():
+        return
+    moved = _moved(catalog, start)
+    for number, (offset, raw) in enumerate(ledger.raw_lines(start), 1):
+        with catalog.connection:
+            try:
+                read_in(catalog, decode(raw, number, ledger.path), moved)
+            except ArchiveDamaged:
+                pass  # the line is no record; nothing can be entered for it
+            catalog.set_position(offset, line_hash(raw))
+
+
+def _reset(catalog: Catalog) -> None:
+    with catalog.connection:
+        for table in TABLES:
+            catalog.connection.execute(f"DELETE FROM {table}")
+        catalog.connection.execute("UPDATE meta SET packed_until = ''")
+        catalog.set_position(0, GENESIS)
+
+
+def _moved(catalog: Catalog, start: int) -> set[str]:
+    """The segments that a later line moves or takes out: their own files are gone, and need not be looked for."""
+    found: set[str] = set()
+    for number, (_, raw) in enumerate(catalog.ledger.raw_lines(start), 1):
+        if b'"pack"' not in raw and b'"retired"' not in raw:
+            continue
+        try:
+            record = decode(raw, number, catalog.ledger.path)
+        except ArchiveDamaged:
+            continue
+        if record.get("kind") == "pack":
+            found |= {member["archive_path"] for member in record["segments"]}
+        elif record.get("kind") == "retired":
+            found.add(record["archive_path"])
+    return found
+
+
+def read_in(catalog: Catalog, record: Line, moved: Iterable[str] = ()) -> None:
+    """Enter one line of the ledger."""
+    kind = record.get("kind")
+    if kind == "archive":
+        _read_archive(catalog, record, record["archive_path"] not in moved)
+    elif kind == "pack":
+        read_pack(catalog, record)
+    elif kind == "retired":
+        read_retired(catalog, record)
+    elif kind == "link":
+        catalog.connection.execute(
+            "INSERT INTO links VALUES (?, ?, ?)", (record["agent"], record["session_key"], record["linked_at"])
+        )
+
+
+def _read_archive(catalog: Catalog, record: Line, stands: bool) -> None:
+    if catalog.has_path(record["archive_path"]):
+        return  # a line that names a file again says nothing new
+    session = catalog.session(record["agent"], record["session_key"], record["session_id"])
+    number = catalog.next_segment()
+    catalog.add_segment(number, session, record, entered=False)
+    if stands:
+        enter_events(catalog, session, catalog.home.root / record["archive_path"], [(number, record)])
+
+
+def read_pack(catalog: Catalog, record: Line) -> None:
+    """Let a pack take the place of the files that held its segments before."""
+    run = catalog.connection.execute
+    session = catalog.session(record["agent"], record["session_key"], record["session_id"])
+    numbers = [_number(catalog, session, member) for member in record["segments"]]
+    marks = ",".join("?" * len(numbers))
+    old = [file for (file,) in run(f"SELECT DISTINCT file FROM segments WHERE id IN ({marks})", numbers).fetchall()]
+    names = ("ordinal", "sha256", "archive_path", "events", "bytes")
+    run("DELETE FROM files WHERE path = ?", (record["archive_path"],))
+    cursor = run(
+        "INSERT INTO files (place, session, ordinal, sha256, path, events, bytes, torn, archived_at, parts) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (min(numbers), session, *(record[name] for name in names), int(bool(record.get("torn"))), record["archived_at"],
+         " ".join(member["sha256"] for member in record["segments"])),
+    )  # fmt: skip
+    line = 0
+    for number, member in zip(numbers, record["segments"], strict=True):
+        run("UPDATE segments SET file = ?, first_line = ? WHERE id = ?", (cursor.lastrowid, line, number))
+        line += member["events"]
+    _drop_empty(catalog, old)
+    _enter_missing(
+        catalog,
+        session,
+        catalog.home.root / record["archive_path"],
+        list(zip(numbers, record["segments"], strict=True)),
+    )
+
+
+def _number(catalog: Catalog, session: int, member: Line) -> int:
+    """The number of a pack's segment; made where its own line was not read."""
+    row = catalog.connection.execute("SELECT id FROM segments WHERE path = ?", (member["archive_path"],)).fetchone()
+    if row:
+        return int(row[0])
+    number = catalog.next_segment()
+    catalog.insert_segment(number, session, member, file=0, first_line=0, entered=False)
+    return number
+
+
+def _drop_empty(catalog: Catalog, files: Iterable[int]) -> None:
+    for file in files:
+        catalog.connection.execute(
+            "DELETE FROM files WHERE id = ? AND NOT EXISTS (SELECT 1 FROM segments WHERE file = ?)", (file, file)
+        )
+
+
+def _enter_missing(catalog: Catalog, session: int, path: Path, members: list[tuple[int, Line]]) -> None:
+    rows = catalog.connection.execute(
+        "SELECT segments.id FROM segments JOIN files ON files.id = file WHERE files.path = ? AND NOT entered",
+        (catalog.home.relative(path),),
+    )
+    if rows.fetchall():
+        enter_events(catalog, session, path, members)
+
+
+def enter_events(catalog: Catalog, session: int, path: Path, members: Sequence[tuple[int, Line]]) -> None:
+    """Read a file and enter the events of each segment in it that is what the ledger says."""
+    identifier = catalog.identifier(session)
+    try:
+        stream = segments.lines(path)
+        for number, member in members:
+            total = hashlib.sha256()
+            events = []
+            for _, data in zip(range(member["events"]), stream, strict=False):
+                total.update(data + b"\n")
+                events.append((event_id(data), hashlib.sha256(data).digest()))
+            if total.hexdigest() == member["sha256"] and not catalog.is_entered(number):
+                catalog.add_events(session, number, (identifier.name(*event) for event in events))
+    except ArchiveDamaged:
+        # The ledger still knows these segments; `moon-archive --verify` reports them, and their events count as lost.
+        return
+
+
+def read_retired(catalog: Catalog, record: Line) -> None:
+    """Take out a segment that is lost; what is left of it stands in its place."""
+    run = catalog.connection.execute
+    session = catalog.session(record["agent"], record["session_key"], record["session_id"])
+    number = _number(catalog, session, record)
+    old = run("SELECT file FROM segments WHERE id = ?", (number,)).fetchone()[0]
+    run("DELETE FROM events WHERE session = ? AND segment = ?", (session, number))
+    run("UPDATE segments SET file = 0, entered = 0 WHERE id = ?", (number,))
+    _drop_empty(catalog, [old])
+    if record.get("kept"):
+        kept = kept_of(record)
+        left = catalog.next_segment()
+        catalog.add_segment(left, session, kept, entered=False, place=number)
+        enter_events(catalog, session, catalog.home.root / kept["archive_path"], [(left, kept)])

@@ -1,0 +1,118 @@
+"""What the archive consists of, read from the lines of the ledger alone. Pure.
+
+A *segment* is what was archived at once, named for ever by the path in its `archive` line. A *file* is what stands on
+the disk: a segment of its own, or a pack of segments that follow each other. A `pack` line moves segments into a new
+file, a `retired` line takes one out that is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+Line = dict[str, Any]
+
+
+class Member(TypedDict):
+    """A segment as a `pack` line lists it; `archive_path` is the one of its own `archive` line."""
+
+    archive_path: str
+    sha256: str
+    events: int
+    bytes: int
+    ordinal: int
+    first_event_id: str
+    last_event_id: str
+    archived_at: str
+    torn: bool
+
+
+MEMBER_FIELDS = tuple(Member.__annotations__)
+
+
+@dataclass
+class Standing:
+    """`files`: the record of each file by its path. `members`: what each file holds, in order. `where`: the path of the
+    file that holds a segment, by the segment's own path. `named`: every path that any line ever named. `doubled`: the
+    numbers of lines that name a file again.
+    """
+
+    files: dict[str, Line] = field(default_factory=dict)
+    members: dict[str, list[Member]] = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+    doubled: list[int] = field(default_factory=list)
+    retired: list[Line] = field(default_factory=list)
+
+    def in_order(self) -> list[Line]:
+        """The records of the files, in the order in which their segments were archived."""
+        records = list(self.files.values())
+        if all(record["kind"] == "archive" for record in records):
+            return records
+        return sorted(records, key=lambda record: str(record.get("archived_at", "")))
+
+    def lost(self) -> int:
+        """The events that are gone for good."""
+        return sum(int(line["lost"]) for line in self.retired)
+
+    def place(self, archive_path: str, line: int) -> tuple[str, int]:
+        """(file, line) where a line of a segment or file stands now; as it was given when the path is unknown."""
+        path = self.where.get(archive_path, archive_path)
+        for member in self.members.get(path, ()) if path != archive_path else ():
+            if member["archive_path"] == archive_path:
+                break
+            line += member["events"]
+        return path, line
+
+
+def fold(lines: Iterable[tuple[int, Line]]) -> Standing:
+    """Go through the ledger's readable lines, each with its number."""
+    standing = Standing()
+    for number, record in lines:
+        kind = record.get("kind")
+        if kind == "archive":
+            if record["archive_path"] in standing.named:
+                standing.doubled.append(number)
+            else:
+                _add(standing, record, [member_of(record)])
+        elif kind == "pack":
+            for member in record["segments"]:
+                _take_out(standing, member["archive_path"])
+            _add(standing, record, record["segments"])
+        elif kind == "retired":
+            _take_out(standing, record["archive_path"])
+            standing.retired.append(record)
+            standing.named.add(record["archive_path"])
+            if record.get("kept"):
+                _add(standing, kept_of(record), [member_of(kept_of(record))])
+    return standing
+
+
+def member_of(record: Line) -> Member:
+    """A segment as a pack lists it, from its own record."""
+    found = {name: record.get(name, "") for name in MEMBER_FIELDS}
+    return Member(**{**found, "torn": bool(found["torn"])})  # type: ignore[typeddict-item]
+
+
+def kept_of(retired: Line) -> Line:
+    """The record of what is left of a retired segment."""
+    return {**retired, "kind": "archive", "torn": False, **retired["kept"]}
+
+
+def _add(standing: Standing, record: Line, members: list[Member]) -> None:
+    path = record["archive_path"]
+    standing.files[path] = record
+    standing.members[path] = list(members)
+    standing.named |= {path, *(member["archive_path"] for member in members)}
+    standing.where.update({member["archive_path"]: path for member in members})
+
+
+def _take_out(standing: Standing, segment: str) -> None:
+    path = standing.where.pop(segment, "")
+    left = [each for each in standing.members.get(path, ()) if each["archive_path"] != segment]
+    if left:
+        standing.members[path] = left
+    else:
+        standing.files.pop(path, None)
+        standing.members.pop(path, None)
