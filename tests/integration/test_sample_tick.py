@@ -151,7 +151,7 @@ def kill_at(moon: Moon, station: str, moment: str, **environment: str) -> None:
     program = (
         "import os, sys\n"
         f"sys.path[:0] = [{str(ROOT / 'lib')!r}]\n"
-        "from moon.cycle import document, stations\n"
+        "from moon.cycle import cycle_document, station_runner as runner\n"
         "def dies(function, before):\n"
         "    def dying(*arguments, **options):\n"
         "        if before: os._exit(9)\n"
@@ -159,8 +159,8 @@ def kill_at(moon: Moon, station: str, moment: str, **environment: str) -> None:
         "        os._exit(9)\n"
         "    return dying\n"
         f"moment = {moment!r}\n"
-        "if moment != 'behind the document': stations.do_work = dies(stations.do_work, moment == 'before')\n"
-        "else: document.write = dies(document.write, False)\n"
+        "if moment != 'behind the document': runner.do_work = dies(runner.do_work, moment == 'before')\n"
+        "else: cycle_document.write = dies(cycle_document.write, False)\n"
         "from moon.cli.launch import main\n"
         "sys.exit(main())\n"
     )
@@ -176,8 +176,8 @@ def kill_at(moon: Moon, station: str, moment: str, **environment: str) -> None:
         "import sys\n"
         f"sys.path[:0] = [{str(ROOT / 'lib')!r}]\n"
         "from pathlib import Path\n"
-        "from moon.cycle import stations\n"
-        f"stations.BIN = Path({str(folder)!r})\n"
+        "from moon.cycle import station_runner\n"
+        f"station_runner.BIN = Path({str(folder)!r})\n"
         "from moon.cli.launch import main\n"
         "sys.exit(main())\n"
     )
