@@ -8,16 +8,23 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 FIND_PYTHON = for each in python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3 /opt/homebrew/bin/python3; do \
 	"$$each" -c 'import ensurepip, sqlite3, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$each" && break; done
 PYTHON ?= $(shell $(FIND_PYTHON))
+# An upgrade of Python takes away the interpreter of an environment, or what it finds there; an interrupted `make` leaves half.
+VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import find_spec as find; \
+	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
+	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test lint types check e2e bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long lint types check e2e bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
+ifndef VENV_WORKS
+.PHONY: $(VENV)/.core
+endif
 $(VENV)/.core: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 or later with venv found" >&2; \
 		echo "hint: install one (Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(if $(VENV_WORKS),,$(PYTHON) -m venv --clear $(VENV))
 	$(PIP) -e .
 	@# What venv brings along of setuptools would be loaded at every start of the interpreter.
 	@$(PY) -m pip uninstall --quiet --yes setuptools
@@ -38,8 +45,13 @@ demo: $(VENV)/.core ## The whole job on recorded sessions, in a temporary folder
 	@$(PY) -E -s tests/demo/demo.py
 
 test: venv ## Unit, contract, integration and shell tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses 8
 	$(VENV)/bin/bats tests/shell
+
+SEED ?= $(shell date +%s)
+test-long: venv ## Properties with twenty times the examples, drawn from SEED (printed; the clock's unless given)
+	@echo "make test-long SEED=$(SEED)"
+	$(PY) -m pytest -n auto --maxprocesses 8 -m hypothesis --hypothesis-profile long --hypothesis-seed $(SEED)
 
 lint: venv ## Style (ruff)
 	$(VENV)/bin/ruff check lib tests
@@ -74,8 +86,8 @@ docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew fr
 install: $(VENV)/.full ## Link the executables into PREFIX/bin and start the timer
 	@$(PY) -E -s lib/launch.py install install --prefix '$(PREFIX)'
 
-uninstall: $(VENV)/.core ## Take back exactly what install made; archives stay
-	@$(PY) -E -s lib/launch.py install uninstall
+uninstall: ## Take back exactly what install made; archives stay
+	@$(if $(VENV_WORKS),$(PY),$(PYTHON)) -E -s lib/launch.py install uninstall
 
 clean: ## Remove what the other targets made in this folder; archives and the real OpenClaw stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis lib/*.egg-info

@@ -6,6 +6,9 @@ next (`hint`), a stable `code` for scripts, and the exit status of the table in 
 
 from __future__ import annotations
 
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -125,6 +128,13 @@ class ProgramAbsent(MoonError):
     code = "program_absent"
 
 
+class PackageAbsent(MoonError):
+    """A Python package that Moon needs is not there: the environment was made half, or its Python was upgraded away."""
+
+    code = "package_absent"
+    exit_code = CONFIG
+
+
 class DatabaseFailed(MoonError):
     """SQLite could not read or write one of Moon's own databases; most often the disk is full."""
 
@@ -153,8 +163,12 @@ def unexpected(error: Exception) -> MoonError:
     """Words for an error of any kind; the original stays attached."""
     if type(error).__module__ == "sqlite3":
         return database_failed(error)
-    made = Unexpected(
+    made: MoonError = Unexpected(
         f"{type(error).__name__}: {error}", hint="MOON_DEBUG=1 shows where it happened; please report it as a bug"
     )
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("moon"):
+        made = PackageAbsent(
+            f"the Python package {error.name} is not installed", hint=f"run `make venv` in {CHECKOUT}, and try again"
+        )
     made.__cause__ = error
     return made

@@ -5,8 +5,12 @@ setup() {
     repo=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     bin=$repo/bin
     python=$repo/.venv/bin/python
-    for name in $(env | sed -n 's/^\(\(MOON\|OPENCLAW\|XDG\)_[A-Za-z_]*\)=.*/\1/p'); do unset "$name"; done
-    export HOME=$BATS_TEST_TMPDIR/home
+    # Nothing of the user's environment but what programs need to be found and to start.
+    for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+        case $name in BATS_* | PATH | TMPDIR | LD_LIBRARY_PATH | DYLD_LIBRARY_PATH | PYTHONDONTWRITEBYTECODE) ;; *) unset "$name" ;; esac
+    done
+    umask 022
+    export HOME=$BATS_TEST_TMPDIR/home LANG=C.UTF-8 TZ=UTC
     export MOON_HOME=$HOME/moon OPENCLAW_STATE_DIR=$HOME/openclaw
     export MOON_DISTILL__PROVIDERS=local MOON_QMD__ENABLED=false MOON_OPENCLAW__BIN=no-openclaw-here
     mkdir -p "$HOME"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from moon import schema
+from moon.files import read_bounded, write_atomic
 from moon.install.install_plan import Link, Text
 from moon.paths import Home
 
@@ -52,23 +54,26 @@ def manifest_path(home: Home) -> Path:
 
 
 def load(home: Home) -> Manifest | None:
-    """The manifest of this home, if anything was installed. Raises `DocumentInvalid`."""
+    """The manifest of this home, if anything was installed. Raises `DocumentInvalid`.
+
+    One that stands as it was written is not checked again: taking Moon off must need no package.
+    """
+    path = manifest_path(home)
     try:
-        document = schema.read("install", manifest_path(home))
+        content = read_bounded(path)
     except FileNotFoundError:
         return None
+    known = schema.is_remembered(home.cache, "install", content)
+    document = json.loads(content) if known else schema.parse("install", content, path=str(path))
     return Manifest(document["checkout"], document["timer"], {each["path"]: each for each in document["made"]})
 
 
 def save(home: Home, manifest: Manifest) -> None:
     """Write it, if it says anything new."""
-    text = schema.dump("install", manifest.as_document())
-    if not _says(manifest_path(home), text):
-        schema.write("install", manifest.as_document(), manifest_path(home))
-
-
-def _says(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text("utf-8") == text
+    path, content = manifest_path(home), schema.dump("install", manifest.as_document()).encode("utf-8", "surrogatepass")
+    if not (path.is_file() and path.read_bytes() == content):
+        write_atomic(path, content)
+    schema.remember(home.cache, "install", content)
 
 
 def digest(content: str) -> str:
