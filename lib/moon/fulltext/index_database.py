@@ -19,8 +19,11 @@ from pathlib import Path
 
 from moon.files import make_private, unusable
 from moon.fulltext.index_rows import IndexBusy, IndexCorrupt, IndexMissing, IndexVersion
+from moon.fulltext.languages import signature
 
-VERSION = 2
+VERSION = 3
+# An index of the version before can still be searched; `moon-index` makes it anew.
+READABLE = (2, VERSION)
 APPLICATION = 0x4D4F4F4E  # "MOON"
 AGENT_SHIFT = 40
 EPISODE_SHIFT = 6
@@ -45,18 +48,22 @@ CREATE INDEX episode_by_session ON episode (session, id);
 CREATE INDEX episode_by_time ON episode (first_at);
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, event_id TEXT NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
-    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL
+    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL, language TEXT NOT NULL
 );
 CREATE INDEX message_by_event ON message (event_id);
 CREATE INDEX message_by_segment ON message (segment);
 CREATE TABLE body (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5 (
-    text, content = '', columnsize = 0, tokenize = 'porter unicode61 remove_diacritics 2'
+    text, content = '', columnsize = 0, tokenize = 'ascii'
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, row);
 CREATE TABLE common_word (word TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE state (next_episode INTEGER NOT NULL, counted_rows INTEGER NOT NULL, changed INTEGER NOT NULL);
-INSERT INTO state VALUES (1, 0, 0);
+CREATE TABLE spoken (
+    agent INTEGER NOT NULL, language TEXT NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (agent, language)
+) WITHOUT ROWID;
+CREATE TABLE state (
+    next_episode INTEGER NOT NULL, counted_rows INTEGER NOT NULL, changed INTEGER NOT NULL, signature TEXT NOT NULL
+);
 """
 
 
@@ -104,8 +111,10 @@ def _touch_private(path: Path) -> None:
 def _check(connection: sqlite3.Connection, path: Path, *, may_create: bool) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if (application, version) == (APPLICATION, VERSION):
+    if application == APPLICATION and (version == VERSION if may_create else version in READABLE):
         _tune(connection, writable=may_create)
+        if may_create:
+            _check_signature(connection, path)
         return
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if empty and may_create:
@@ -118,10 +127,21 @@ def _check(connection: sqlite3.Connection, path: Path, *, may_create: bool) -> N
             "this file is not Moon's index", path=str(path), hint="move it away and run `moon-index --rebuild`"
         )
     raise IndexVersion(
-        f"the index has version {version}, this Moon reads {VERSION}",
+        f"the index has version {version}, this Moon has {VERSION}",
         path=str(path),
         hint="run `moon-index --rebuild`; the archives are not touched",
     )
+
+
+def _check_signature(connection: sqlite3.Connection, path: Path) -> None:
+    """Terms can be taken out again only by the rules that made them: no writing under other rules."""
+    made_by = connection.execute("SELECT signature FROM state").fetchone()[0]
+    if made_by != signature():
+        raise IndexVersion(
+            f"the words of the index were made by other rules ({made_by}; now {signature()})",
+            path=str(path),
+            hint="run `moon-index --rebuild`; the archives are not touched",
+        )
 
 
 def _tune(connection: sqlite3.Connection, *, writable: bool) -> None:
@@ -135,7 +155,8 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     _tune(connection, writable=True)
     connection.executescript(
-        f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+        f"BEGIN IMMEDIATE; {SCHEMA} INSERT INTO state VALUES (1, 0, 0, '{signature()}'); "
+        f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
 
 

@@ -9,13 +9,17 @@ from types import TracebackType
 from typing import Any
 
 from moon.clock import format_ms
-from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, connect, translated
+from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, VERSION, connect, translated
 from moon.fulltext.index_rows import EventPlace, Filters, Place, StoredRow
-from moon.fulltext.words import indexable, words
+from moon.fulltext.languages import index_terms
+from moon.fulltext.words import words
 
-MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text"
-FINDABLE_WORDS = 4
-FINDABLE_SAMPLE = 20
+MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text, language"
+# The index of the version before knows no languages.
+OLD_MESSAGE_COLUMNS = MESSAGE_COLUMNS.replace("language", "'' AS language")
+# The guard's probe: so many rows of a segment, each looked for by so many of its longest terms.
+FINDABLE_ROWS = 5
+FINDABLE_TERMS = 4
 
 
 class TextIndex:
@@ -24,6 +28,9 @@ class TextIndex:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self.connection = connection
+        with translated(path):
+            self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        self.columns = MESSAGE_COLUMNS if self.version == VERSION else OLD_MESSAGE_COLUMNS
 
     def __enter__(self) -> TextIndex:
         return self
@@ -57,24 +64,25 @@ class TextIndex:
         return {"segments": segments, "messages": messages or 0}
 
     def findable(self, sha256: str) -> bool:
-        """Does a search bring back a message of this segment? True for an indexed segment without any text."""
+        """Does a search bring back the messages of this segment? Rows from all over it are looked for by their own
+        words (a row without words by the sign that stands for that); True for an indexed segment without any text.
+        """
         segment = self._rows("SELECT id, rows FROM segment WHERE sha256 = ?", (sha256,))
         if not segment:
             return False
         number, rows = segment[0]
         if not rows:
             return True
-        sample = self._rows(
-            "SELECT id, text FROM message JOIN body USING (id) WHERE segment = ? LIMIT ?", (number, FINDABLE_SAMPLE)
-        )
-        if not sample:
-            return False
-        row_id, text = max(sample, key=lambda row: len(row[1]))
-        probe = sorted(words(indexable(text)), key=len)[-FINDABLE_WORDS:]
-        if not probe:
-            return True
-        query = " AND ".join(f'"{word}"' for word in probe)
-        return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?", (query, row_id)))
+        ids = [row[0] for row in self._rows("SELECT id FROM message WHERE segment = ? ORDER BY id", (number,))]
+        step = max(1, len(ids) // FINDABLE_ROWS)
+        sample = self.rows(ids[::step])
+        return len(ids) == rows and bool(sample) and all(self._brings_back(row) for row in sample)
+
+    def _brings_back(self, row: StoredRow) -> bool:
+        own = index_terms(row.text, row.language) if self.version == VERSION else words(row.text)
+        probe = sorted(set(own), key=len)[-FINDABLE_TERMS:]
+        query = " AND ".join(f'"{term}"' for term in probe)
+        return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?", (query, row.id)))
 
     def locate_event(self, event_id: str) -> list[EventPlace]:
         """Where an event lies in the archives; several places when it has several pieces or sessions."""
@@ -99,6 +107,16 @@ class TextIndex:
     def agents(self) -> dict[str, tuple[int, int]]:
         """Agent name → (number, rows)."""
         return {name: (number, rows) for number, name, rows in self._rows("SELECT id, name, rows FROM agent")}
+
+    def languages(self) -> list[str]:
+        """The languages that messages are in, the commonest first; empty for an index of the version before."""
+        if self.version != VERSION:
+            return []
+        found = self._rows(
+            "SELECT language FROM spoken WHERE language != '' GROUP BY language HAVING sum(rows) > 0 "
+            "ORDER BY sum(rows) DESC, language"
+        )
+        return [row[0] for row in found]
 
     def frequencies(self, stems: Iterable[str]) -> dict[str, int]:
         """In about how many rows each of the common words stands; words that are not common are left out."""
@@ -169,7 +187,7 @@ class TextIndex:
     def rows(self, ids: Sequence[int]) -> list[StoredRow]:
         """The rows with these numbers, in no particular order; numbers that do not exist are left out."""
         numbers = ",".join(map(str, ids))
-        sql = f"SELECT {MESSAGE_COLUMNS} FROM message JOIN body USING (id) WHERE message.id IN ({numbers})"
+        sql = f"SELECT {self.columns} FROM message JOIN body USING (id) WHERE message.id IN ({numbers})"
         return [StoredRow(*row) for row in self._rows(sql)]
 
     def digests(self, ids: Sequence[int]) -> list[tuple[int, int]]:
@@ -212,7 +230,7 @@ class TextIndex:
         """Up to `count` rows of the same session before or after a row, in the order of the conversation."""
         compare, order = (">", "") if after else ("<", "DESC")
         sql = (
-            f"SELECT {MESSAGE_COLUMNS} FROM episode JOIN message ON message.id BETWEEN episode.id << 6 "
+            f"SELECT {self.columns} FROM episode JOIN message ON message.id BETWEEN episode.id << 6 "
             "AND (episode.id << 6) + 63 JOIN body ON body.id = message.id "
             f"WHERE episode.session = (SELECT session FROM episode WHERE id = ? >> 6) AND episode.id {compare}= ? >> 6 "
             f"AND message.id {compare} ? ORDER BY episode.id {order}, message.id {order} LIMIT ?"
@@ -223,12 +241,12 @@ class TextIndex:
     def event_rows(self, event_id: str, session: str | None = None) -> list[StoredRow]:
         """The rows of an event, in order; those of the session where one is named, else of the first that has it."""
         sql = (
-            f"SELECT {MESSAGE_COLUMNS}, session_key, session_id FROM message JOIN body USING (id) "
+            f"SELECT {self.columns}, session_key, session_id FROM message JOIN body USING (id) "
             "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
             "WHERE event_id = ? ORDER BY message.id"
         )
-        found = [row for row in self._rows(sql, (event_id,)) if session is None or session in row[8:]]
-        return [StoredRow(*row[:8]) for row in found if row[6] == found[0][6]]
+        found = [row for row in self._rows(sql, (event_id,)) if session is None or session in row[9:]]
+        return [StoredRow(*row[:9]) for row in found if row[6] == found[0][6]]
 
     def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
         """Stems between two texts with the number of rows they stand in; for guessing at a mistyped word."""

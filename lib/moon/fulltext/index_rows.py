@@ -69,7 +69,9 @@ class Filters(NamedTuple):
 
 
 class StoredRow(NamedTuple):
-    """One row of the index: a message, or a part of a long one. `at` is in milliseconds, 0 when unknown."""
+    """One row of the index: a message, or a part of a long one. `at` is in milliseconds, 0 when unknown; `language` is
+    the one that its words were stemmed by, "" when unknown.
+    """
 
     id: int
     event_id: str
@@ -79,6 +81,7 @@ class StoredRow(NamedTuple):
     at: int
     segment: int
     text: str
+    language: str = ""
 
 
 class Place(NamedTuple):

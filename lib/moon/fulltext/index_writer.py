@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
@@ -21,7 +22,7 @@ from moon.fulltext.index_database import (
 )
 from moon.fulltext.index_reader import TextIndex
 from moon.fulltext.index_rows import MessageRow, SegmentSource
-from moon.fulltext.words import indexable
+from moon.fulltext.languages import guess, index_terms
 
 # A long message is cut into parts, so that a word deep inside it counts as much as one in a short message.
 PART_CHARS = 1600
@@ -31,6 +32,7 @@ TAIL_CHARS = 80_000
 # Words in fewer rows than this are counted when they are searched, which is cheap.
 COMMON_ROWS = 32
 RECOUNT_GROWTH = 1.1
+BATCH_ROWS = 500
 
 
 class TextIndexWriter(TextIndex):
@@ -56,19 +58,23 @@ class TextIndexWriter(TextIndex):
             if not found:
                 return 0
             segment = found[0][0]
-            gone = self._rows("SELECT id, text FROM message JOIN body USING (id) WHERE segment = ?", (segment,))
-            for row_id, text in gone:
-                self._forget_row(row_id, text)
+            gone = self._rows(
+                "SELECT id, text, language FROM message JOIN body USING (id) WHERE segment = ?", (segment,)
+            )
+            for row_id, text, language in gone:
+                self._forget_row(row_id, text, language)
             self.connection.execute("DELETE FROM segment WHERE id = ?", (segment,))
             self.connection.execute("UPDATE state SET changed = 1")
             return len(gone)
 
-    def _forget_row(self, row_id: int, text: str) -> None:
+    def _forget_row(self, row_id: int, text: str, language: str) -> None:
         run = self.connection.execute
-        run("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (row_id, indexable(text)))
+        run("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (row_id, entered(text, language)))
         run("DELETE FROM body WHERE id = ?", (row_id,))
         run("DELETE FROM message WHERE id = ?", (row_id,))
-        run("UPDATE agent SET rows = rows - 1 WHERE id = ?", (row_id >> AGENT_SHIFT,))
+        agent = row_id >> AGENT_SHIFT
+        run("UPDATE agent SET rows = rows - 1 WHERE id = ?", (agent,))
+        run("UPDATE spoken SET rows = rows - 1 WHERE agent = ? AND language = ?", (agent, language))
         run("UPDATE episode SET rows = rows - 1 WHERE id = ?", (row_id >> EPISODE_SHIFT,))
 
     def finish(self) -> None:
@@ -125,64 +131,103 @@ class _Filling:
             (source.sha256, self.session, source.archive_path),
         )
         self.segment = self._number("SELECT last_insert_rowid()")
-        self.episode, self.used, self.last_at = self._last_episode()
-        self.first_at = 0
+        self.episode, self.used, self.last_at, self.language = self._last_episode()
+        self.in_episode = 0
         self.added = 0
+        self.spoken: Counter[str] = Counter()
+        self.words: list[tuple[int, str]] = []
+        self.bodies: list[tuple[int, str]] = []
+        self.messages: list[tuple[int, str, int, int, str, str, int, int, str]] = []
 
     def _number(self, sql: str, *values: object) -> int:
         return int(self.run(sql, values).fetchone()[0])
 
-    def _last_episode(self) -> tuple[int, int, int]:
-        """(number, places used, time of the last row) of the episode that this segment may continue."""
+    def _last_episode(self) -> tuple[int, int, int, str]:
+        """(number, places used, time and language of the last row) of the episode that this segment may continue."""
         found = self.run(
             "SELECT id, last_at FROM episode WHERE session = ? ORDER BY id DESC LIMIT 1", (self.session,)
         ).fetchone()
         if found is None:
-            return 0, EPISODE_ROWS, 0
-        highest = self._number(
-            "SELECT coalesce(max(id), ?) FROM message WHERE id BETWEEN ? AND ?",
-            found[0] << EPISODE_SHIFT,
-            found[0] << EPISODE_SHIFT,
-            (found[0] << EPISODE_SHIFT) + EPISODE_ROWS,
-        )
-        return found[0], (highest & EPISODE_ROWS) + 1, found[1] or 0
+            return 0, EPISODE_ROWS, 0, self._usual_language()
+        first = found[0] << EPISODE_SHIFT
+        last = self.run(
+            "SELECT id, language FROM message WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1",
+            (first, first + EPISODE_ROWS),
+        ).fetchone()
+        highest, language = last or (first, self._usual_language())
+        return found[0], (highest & EPISODE_ROWS) + 1, found[1] or 0, language
+
+    def _usual_language(self) -> str:
+        """The one that this agent's messages are mostly in."""
+        found = self.run(
+            "SELECT language FROM spoken WHERE agent = ? ORDER BY rows DESC, language LIMIT 1", (self.agent,)
+        ).fetchone()
+        return str(found[0]) if found else ""
 
     def fill(self, rows: Iterable[MessageRow]) -> int:
         for row in rows:
             at = parse_ms(row.timestamp) or 0
             for part in parts(row.text):
-                self._store(row, at, part)
+                self._take(row, at, part)
+            if len(self.words) >= BATCH_ROWS:
+                self._write()
+        self._write()
+        self._end_episode()
         if self.added:
             self.run("UPDATE agent SET rows = rows + ? WHERE id = ?", (self.added, self.agent))
             self.run("UPDATE segment SET rows = ? WHERE id = ?", (self.added, self.segment))
             self.run("UPDATE state SET changed = 1")
+        self.run_many(
+            "INSERT INTO spoken VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+            [(self.agent, language, rows) for language, rows in self.spoken.items()],
+        )
         return self.added
 
-    def _store(self, row: MessageRow, at: int, part: str) -> None:
+    def _take(self, row: MessageRow, at: int, part: str) -> None:
+        """Number a row and keep it for the next `_write`."""
         paused = at and self.last_at and at - self.last_at > EPISODE_PAUSE_MS
         if self.used >= EPISODE_ROWS or paused:
             self._begin_episode(at)
+        self.language = language = guess(part, self.language)
         row_id = (self.episode << EPISODE_SHIFT) | self.used
-        self.run("INSERT INTO words (rowid, text) VALUES (?, ?)", (row_id, indexable(part)))
-        self.run("INSERT INTO body VALUES (?, ?)", (row_id, part))
-        self.run(
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, crc32(part.encode())),
+        self.words.append((row_id, entered(part, language)))
+        self.bodies.append((row_id, part))
+        digest = crc32(part.encode())
+        self.messages.append(
+            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, digest, language)
         )
-        self.run(
-            "UPDATE episode SET rows = rows + 1, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?",
-            (at, self.episode),
-        )
+        self.spoken[language] += 1
         self.used += 1
+        self.in_episode += 1
         self.added += 1
         self.last_at = at or self.last_at
 
+    def _write(self) -> None:
+        self.run_many("INSERT INTO words (rowid, text) VALUES (?, ?)", self.words)
+        self.run_many("INSERT INTO body VALUES (?, ?)", self.bodies)
+        self.run_many("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
+        for written in (self.words, self.bodies, self.messages):
+            written.clear()
+
+    def _end_episode(self) -> None:
+        self.run(
+            "UPDATE episode SET rows = rows + ?, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?",
+            (self.in_episode, self.last_at, self.episode),
+        )
+        self.in_episode = 0
+
     def _begin_episode(self, at: int) -> None:
+        self._end_episode()
         number = self._number("SELECT next_episode FROM state")
         self.run("UPDATE state SET next_episode = next_episode + 1")
         self.episode = (self.agent << (AGENT_SHIFT - EPISODE_SHIFT)) | number
         self.used = 0
         self.run("INSERT INTO episode VALUES (?, ?, 0, ?, ?)", (self.episode, self.session, at, at))
+
+
+def entered(part: str, language: str) -> str:
+    """What FTS5 is given for a row."""
+    return " ".join(index_terms(part, language))
 
 
 def parts(text: str) -> Iterator[str]:

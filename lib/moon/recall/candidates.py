@@ -105,7 +105,7 @@ class Gatherer:
 
     def _limited(self, expression: str) -> str:
         for phrase in self.query.required:
-            expression += f" AND {phrase}"
+            expression += f" AND ({phrase})"
         if self.query.excluded:
             expression = f"({expression}) NOT ({' OR '.join(self.query.excluded)})"
         return expression

@@ -29,12 +29,12 @@ class Searched(NamedTuple):
 
 def search(index: TextIndex, text: str, filters: Filters, calendar: Calendar) -> Searched:
     """Look a question up; every row that may answer it, best first."""
-    query = parse(text)
+    query = parse(text, index.languages())
     filters = merged(filters, query)
     notes = list(query.notes)
     found = _look(index, query, filters, calendar)
     if not found.hits and not any(found.dated) and query.required:
-        query = query._replace(required=(), terms=_spelled_out(query))
+        query = query._replace(required=(), terms=_spelled_out(query, index.languages()))
         notes.append("no message holds the exact phrase; its words were searched for")
         found = _look(index, query, filters, calendar)
     if not found.hits and not any(found.dated):
@@ -64,9 +64,9 @@ def _years(index: TextIndex) -> tuple[int, ...]:
     return tuple(range(max(first, last - MAX_YEARS), last + 1)) if last > 1970 else ()
 
 
-def _spelled_out(query: Query) -> tuple[Term, ...]:
+def _spelled_out(query: Query, languages: Sequence[str]) -> tuple[Term, ...]:
     """The terms with each phrase taken apart into its words."""
-    plain = parse(" ".join(term.text for term in query.terms))
+    plain = parse(" ".join(term.text for term in query.terms), languages)
     return plain.terms or query.terms
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from moon.fulltext import StoredRow
 from moon.fulltext.index_database import EPISODE_ROWS, EPISODE_SHIFT
-from moon.fulltext.words import WORD, fold, indexable, stem
+from moon.fulltext.languages import terms
 from moon.recall.answers import expected
 from moon.recall.beside import Beside
 from moon.recall.candidates import Gathered
@@ -146,7 +146,6 @@ class Reader:
         self.scales = Scales(found)
         self.episodes = Episodes(found, self.scales)
         self.expected = expected(question)
-        self.starts = {each[:3] for term in found.terms for each in term.stems}
         self.order = {each: at for at, term in enumerate(found.terms) for each in term.stems}
 
     def words(self, row: int, beside: Beside) -> list[float]:
@@ -167,12 +166,12 @@ class Reader:
     def text(self, row: StoredRow, before: StoredRow | None) -> list[float]:
         """The other features, `TEXT_FEATURES`. `before` is what was said before this row, where that was fetched."""
         text = row.text
-        tokens = WORD.findall(fold(indexable(text)))
+        tokens = terms(text, row.language)
         asks = "?" in text
         question = before if before is not None and "?" in before.text else None
         return [
             self._adjacent(tokens),
-            self._speaker(text),
+            self._speaker(text, row.language),
             1.0 if asks and _TRAILER.sub("", text).rstrip().endswith("?") else 0.0,
             self.scales.weigh(self.found.hits.get(question.id, 0))[0] if question else 0.0,
             1.0 if _FIRST_PERSON.search(text) else 0.0,
@@ -185,21 +184,17 @@ class Reader:
         spans = zip(self.found.spans, self.found.span_rarity, strict=True)
         return max((rare * span.closeness(at) for span, rare in spans), default=0.0)
 
-    def _speaker(self, text: str) -> float:
+    def _speaker(self, text: str, language: str) -> float:
         """1 when the text begins like `Name: ` and the question names that speaker."""
         colon = text.find(": ", 0, SPEAKER_CHARS)
         if colon <= 0 or not (text[0].isalpha() or text[0] == "["):
             return 0.0
-        return 1.0 if any(stem(each) in self.order for each in WORD.findall(fold(text[:colon]))) else 0.0
+        return 1.0 if any(each in self.order for each in terms(text[:colon], language)) else 0.0
 
     def _adjacent(self, tokens: Sequence[str]) -> float:
         """How close together words of the question stand here: 1 for each pair side by side, less up to 4 apart."""
-        starts, order = self.starts, self.order
-        places = [
-            (at, order[found])
-            for at, token in enumerate(tokens)
-            if token[:3] in starts and (found := stem(token)) in order
-        ]
+        order = self.order
+        places = [(at, order[token]) for at, token in enumerate(tokens) if token in order]
         best: dict[tuple[int, int], float] = {}
         for index, (at, term) in enumerate(places):
             for other_at, other in places[index + 1 : index + 4]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moon.fulltext.words import stem
+from moon.fulltext.languages import stem
 
 
 def _words(text: str) -> list[str]:

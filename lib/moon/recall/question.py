@@ -7,9 +7,11 @@ phrase is quoted.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from moon.fulltext.words import UNSPACED, fold, searchable, stem, words
+from moon.fulltext.languages import QuestionWord, guess, phrases, question_terms, stem, stop_words, word_terms
+from moon.fulltext.words import UNSPACED, fold, question_words, words
 from moon.recall.concepts import related
 from moon.recall.language import FILLER_WEIGHT, FILLERS, STOP_WORDS, forms_of
 
@@ -64,8 +66,15 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', " ") + '"'
 
 
-def parse(text: str) -> Query:
-    """Understand a question. Never fails; what cannot be searched for is in `notes`."""
+def any_of(sequences: Iterable[Sequence[str]]) -> str:
+    """An FTS5 expression for rows that hold one of these words or phrases."""
+    return " OR ".join(quoted(" ".join(each)) for each in sequences)
+
+
+def parse(text: str, languages: Sequence[str] = ()) -> Query:
+    """Understand a question to an index that holds these languages. Never fails; what cannot be searched for is in
+    `notes`.
+    """
     notes = []
     if len(text) > MAX_CHARS:
         notes.append(f"the query was cut after {MAX_CHARS} characters")
@@ -77,23 +86,22 @@ def parse(text: str) -> Query:
     for name, value in _FIELD.findall(rest):
         fields.setdefault(name.lower(), []).append(value.strip('"'))
     rest = _FIELD.sub(" ", rest)
-    phrases = [(minus, words(searchable(inner))) for minus, inner in _PHRASE.findall(rest)]
+    phrased = [(minus, inner) for minus, inner in _PHRASE.findall(rest) if words(inner)]
     rest = _PHRASE.sub(" ", rest)
-    excluded = [quoted(" ".join(inner)) for minus, inner in phrases if minus and inner]
-    excluded += [quoted(" ".join(words(searchable(word)))) for word in _EXCLUDED.findall(rest)]
+    excluded = [inner for minus, inner in phrased if minus] + [each for each in _EXCLUDED.findall(rest) if words(each)]
     rest = _EXCLUDED.sub(" ", rest)
-    exact = [inner for minus, inner in phrases if inner and not minus]
+    exact = [inner for minus, inner in phrased if not minus]
     # Within a question, quotation marks name a title or a saying; alone, they ask for exactly this.
     is_question = text.rstrip().endswith("?")
-    spoken = " ".join([rest, *(" ".join(inner) for inner in exact)]) if is_question else rest
-    terms = [*(_phrase(inner) for inner in exact), *_terms(spoken)]
+    spoken = " ".join([rest, *exact]) if is_question else rest
+    terms = [*(_phrase(inner, languages) for inner in exact), *_terms(spoken, languages)]
     if len(terms) > MAX_TERMS:
         notes.append(f"only the first {MAX_TERMS} words were searched for")
     return Query(
         text=text,
         terms=tuple(_unique(terms)[:MAX_TERMS]),
-        required=() if is_question else tuple(quoted(" ".join(inner)) for inner in exact),
-        excluded=tuple(excluded),
+        required=() if is_question else tuple(any_of(phrases(inner, languages)) for inner in exact),
+        excluded=tuple(any_of(phrases(each, languages)) for each in excluded),
         roles=tuple(fields.get("role", ())),
         tools=tuple(fields.get("tool", ())),
         agent=fields.get("agent", [None])[-1],
@@ -108,29 +116,46 @@ def _unique(terms: list[Term]) -> list[Term]:
     return list({term.sequence or min(term.stems): term for term in reversed(terms)}.values())[::-1]
 
 
-def _phrase(inner: list[str]) -> Term:
-    stems = tuple(stem(word) for word in inner)
-    return Term(" ".join(inner), quoted(" ".join(inner)), frozenset(stems), weight=PHRASE_WEIGHT, sequence=stems)
+def _phrase(inner: str, languages: Sequence[str]) -> Term:
+    ways = phrases(inner, languages)
+    stems = frozenset(term for way in ways for term in way)
+    text = " ".join(question_words(inner))
+    return Term(text, any_of(ways), stems, weight=PHRASE_WEIGHT, sequence=ways[0])
 
 
-def _terms(text: str) -> list[Term]:
+def _stop_words(text: str, languages: Sequence[str]) -> frozenset[str]:
+    """Those of the language that the question is in, where the archive holds it."""
+    if set(languages) <= {"en"}:
+        return STOP_WORDS
+    language = guess(text, languages[0])
+    return stop_words(language) if language in languages and language != "en" else STOP_WORDS
+
+
+def _terms(text: str, languages: Sequence[str]) -> list[Term]:
     """The words and identifiers of a text without phrases and fields; stop words only where there is nothing else."""
     identifiers = [match.group() for match in _IDENTIFIER.finditer(text) if _is_identifier(match.group())]
     for each in identifiers:
         text = text.replace(each, " ")
     names = _names(text)
-    spread = words(searchable(text))
-    content = [
-        word for word in spread if word not in STOP_WORDS and (len(word) > 1 or not word.isascii() or word.isdigit())
-    ]
+    stops = _stop_words(text, languages)
+    spread = question_terms(text, languages)
+    content = [each for each in spread if _says_something(each.word, stops)]
     if not content and not identifiers:
         content = list(dict.fromkeys(spread))
-    parts = [word for each in identifiers for word in words(each) if len(word) > 2 and word not in STOP_WORDS]
+    parts = [word for each in identifiers for word in question_terms(each, languages) if len(word.word) > 2]
     return [
-        *(_phrase(words(each)) for each in identifiers),
-        *(_word(word, stem(word) in names) for word in content),
-        *(Term(word, quoted(word), frozenset({stem(word)}), weight=PART_WEIGHT) for word in parts),
+        *(_phrase(each, languages) for each in identifiers),
+        *(_word(each, languages, is_name=each.word in names) for each in content),
+        *(_part(each) for each in parts if each.word not in stops),
     ]
+
+
+def _says_something(word: str, stops: frozenset[str]) -> bool:
+    return word not in stops and (len(word) > 1 or not word.isascii() or word.isdigit())
+
+
+def _part(word: QuestionWord) -> Term:
+    return Term(word.word, any_of([each] for each in sorted(word.terms)), word.terms, weight=PART_WEIGHT)
 
 
 def _is_identifier(text: str) -> bool:
@@ -142,23 +167,25 @@ def _is_identifier(text: str) -> bool:
 
 
 def _names(text: str) -> set[str]:
-    """Stems of words that are capitalised within the text: names, mostly."""
-    return {stem(fold(word)) for word in re.findall(r"(?<=[\w,;:'\"(] )[A-Z][^\W\d_]+", text)}
+    """Words that are capitalised within the text: names, mostly."""
+    return {fold(word) for word in re.findall(r"(?<=[\w,;:'\"(] )[A-Z][^\W\d_]+", text)}
 
 
-def _word(word: str, is_name: bool) -> Term:
+def _word(asked: QuestionWord, languages: Sequence[str], *, is_name: bool) -> Term:
+    word, own = asked
     if UNSPACED.fullmatch(word) and len(word) == 1:
         return Term(word, quoted(word) + "*", frozenset({word}))
     if _HASH_START.fullmatch(word):
-        return Term(word, quoted(word) + "*", frozenset({stem(word)}))
-    forms = forms_of(word)
+        return Term(word, quoted(word) + "*", frozenset({word}))
+    stems = own.union(*(word_terms(form, languages) for form in forms_of(word)))
     near = () if is_name else related(word)
+    near_stems = frozenset[str]().union(*(word_terms(form, languages) for other in near for form in forms_of(other)))
     return Term(
         text=word,
-        match=" OR ".join(quoted(form) for form in forms),
-        stems=frozenset(stem(form) for form in forms),
+        match=any_of([each] for each in sorted(stems)),
+        stems=stems,
         weight=FILLER_WEIGHT if stem(word) in FILLERS else 1.0,
-        related=" OR ".join(quoted(other) for other in near),
-        related_stems=frozenset(stem(form) for other in near for form in forms_of(other)),
+        related=any_of([each] for each in sorted(near_stems - stems)),
+        related_stems=near_stems - stems,
         is_name=is_name,
     )

@@ -47,7 +47,7 @@ def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:
     return {
         "rank": rank,
         "score": hit.score,
-        "snippet": mark(*cut(row.text, highlights)),
+        "snippet": mark(*cut(row.text, highlights, language=row.language)),
         "role": row.role,
         "tool": row.tool or None,
         "timestamp": _when(row),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from moon.fulltext.words import WORD, fold, stem
+from moon.fulltext.languages import term_places
 
 WIDTH = 240
 MARK = "**"
@@ -18,19 +18,21 @@ def clean(text: str) -> str:
     return CONTROL.sub("", text)
 
 
-def marked_spans(text: str, stems: Collection[str]) -> list[tuple[int, int]]:
-    """Where words of the question stand in a text."""
-    folded = fold(text)
-    if len(folded) != len(text):
-        # Folding changed the length (a ligature, a decomposed accent): positions would not fit, so fold word by word.
-        return [match.span() for match in WORD.finditer(text) if stem(fold(match.group())) in stems]
-    return [match.span() for match in WORD.finditer(folded) if stem(match.group()) in stems]
+def marked_spans(text: str, stems: Collection[str], language: str = "") -> list[tuple[int, int]]:
+    """Where words of the question stand in a text of this language; pairs that overlap are one place."""
+    spans: list[tuple[int, int]] = []
+    for term, start, end in term_places(text, language):
+        if term in stems:
+            if spans and start < spans[-1][1]:
+                start = spans.pop()[0]
+            spans.append((start, end))
+    return spans
 
 
-def cut(text: str, stems: Collection[str], width: int = WIDTH) -> tuple[str, list[tuple[int, int]]]:
+def cut(text: str, stems: Collection[str], width: int = WIDTH, language: str = "") -> tuple[str, list[tuple[int, int]]]:
     """(about `width` characters around the densest match, the matches in it). One line, without control characters."""
     flat = " ".join(clean(text).split())
-    spans = marked_spans(flat, stems)
+    spans = marked_spans(flat, stems, language)
     if len(flat) <= width:
         return flat, spans
     start = _densest(spans, width)

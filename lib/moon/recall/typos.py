@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moon.fulltext import TextIndex
-from moon.fulltext.words import stem
+from moon.fulltext.languages import stem
 from moon.recall.question import Query, Term, quoted
 
 LEAST_CHARS = 4
