@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ from tests.support.moon import ROOT, Moon, files_below
 from tests.support.stores import JsonlStoreBuilder
 
 from moon.fulltext import Filters, open_reader, open_writer
+from moon.fulltext.languages import stem
 from moon.projection import place_at
 from moon.vault import segments
 
@@ -45,9 +47,10 @@ def index_all(moon: Moon) -> dict:
 
 
 def found(moon: Moon, query: str) -> list[tuple[str, int]]:
-    """(event id, line) of what a full-text search finds."""
+    """(event id, line) of what a full-text search for English words finds."""
+    expression = re.sub(r"\b[a-z]+\b", lambda word: stem(word.group()), query)
     with open_reader(moon.home.text_index) as index:
-        return [(row.event_id, row.line) for row in index.rows(index.matches(query, Filters(), 50))]
+        return [(row.event_id, row.line) for row in index.rows(index.matches(expression, Filters(), 50))]
 
 
 def test_recorded_sessions_become_findable_with_their_place(moon: Moon) -> None:

@@ -127,6 +127,21 @@ def index_is_empty(gateway):
     open_writer(gateway.moon.home.text_index).close()
 
 
+def index_lost_its_words(gateway):
+    """Every segment is there, only no search brings its messages back."""
+    from moon.fulltext import open_writer
+
+    with open_writer(gateway.moon.home.text_index) as index:
+        index.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+
+
+def index_lost_a_message(gateway):
+    from moon.fulltext import open_writer
+
+    with open_writer(gateway.moon.home.text_index) as index:
+        index.connection.execute("DELETE FROM message WHERE id = (SELECT max(id) FROM message)")
+
+
 UNCOVERED = [
     event_is_missing,
     bytes_changed,
@@ -138,6 +153,8 @@ UNCOVERED = [
     index_is_gone,
     index_is_damaged,
     index_is_empty,
+    index_lost_its_words,
+    index_lost_a_message,
 ]
 
 

@@ -1,59 +1,117 @@
-"""Words cut and stemmed in Python are the words that SQLite's tokenizer makes."""
+"""Words are right for every script, and FTS5 stores exactly the words that it is given."""
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from pathlib import Path
+import sys
+import unicodedata
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moon.fulltext.words import fold, indexable, pairs, searchable, stem, words
+from moon.fulltext.index_database import SCHEMA
+from moon.fulltext.languages import index_terms
+from moon.fulltext.words import clusters, fold, pairs, places, question_words, words
 
-DOCS = Path(__file__).resolve().parents[2]
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+EVERY_CHARACTER = [chr(code) for code in range(sys.maxunicode + 1)]
 
 
-def terms_of(texts: list[str]) -> list[set[str]]:
-    """What FTS5 makes of each text."""
+def stored(texts: Sequence[str]) -> list[list[str]]:
+    """The terms that the index's own table stores for each text, in order."""
     database = sqlite3.connect(":memory:")
-    database.execute("CREATE VIRTUAL TABLE t USING fts5 (x, tokenize = 'porter unicode61 remove_diacritics 2')")
-    database.executemany("INSERT INTO t (rowid, x) VALUES (?, ?)", enumerate(texts))
-    database.execute("CREATE VIRTUAL TABLE v USING fts5vocab (t, instance)")
-    found: list[set[str]] = [set() for _ in texts]
-    for row, term in database.execute("SELECT doc, term FROM v"):
-        found[row].add(term)
+    database.executescript(SCHEMA)
+    database.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", enumerate(texts))
+    database.execute("CREATE VIRTUAL TABLE v USING fts5vocab (words, instance)")
+    found: list[list[str]] = [[] for _ in texts]
+    for row, term in database.execute("SELECT doc, term FROM v ORDER BY doc, offset"):
+        found[row].append(term)
     return found
 
 
-def test_every_word_of_the_project_is_stemmed_as_sqlite_does() -> None:
-    text = " ".join(path.read_text("utf-8") for path in DOCS.glob("lib/moon/**/*.py"))
-    known = sorted(set(re.findall(r"[a-z]+", text.lower())))
-    assert len(known) > 2000
-    different = [(word, terms) for word, terms in zip(known, terms_of(known), strict=True) if terms != {stem(word)}]
-    assert different == []
+@given(ANY_TEXT)
+def test_fts5_stores_the_words_of_any_text(text: str) -> None:
+    assert stored([" ".join(words(text))]) == [words(text)]
 
 
-@given(st.text(alphabet="abcdeilnorstuyzfgm", min_size=1, max_size=14))
-def test_any_letters_are_stemmed_as_sqlite_does(word: str) -> None:
-    assert terms_of([word]) == [{stem(word)}]
+def test_fts5_stores_the_words_of_every_character() -> None:
+    blocks = ["".join(EVERY_CHARACTER[at : at + 256]) for at in range(0, len(EVERY_CHARACTER), 256)]
+    spaced = [" ".join(f"a{char}b" for char in block) for block in blocks]
+    texts = [*blocks, *spaced]
+    made = [index_terms(text, "") for text in texts]
+    assert stored([" ".join(each) for each in made]) == made
+
+
+@given(ANY_TEXT)
+def test_places_are_those_of_the_words(text: str) -> None:
+    found = list(places(text))
+    assert [each.word for each in found] == words(text)
+    assert all(0 <= each.start < each.end <= len(text) for each in found)
+
+
+@given(ANY_TEXT)
+def test_folded_text_has_the_same_words(text: str) -> None:
+    assert words(fold(text)) == words(text)
+
+
+@given(st.lists(st.sampled_from([*"aé東ㅏ가\u0301\u11a8\u0e33\uff9eｶ\u0903²½\u200d \\"]), max_size=8).map("".join))
+def test_letters_that_join_are_joined_alike_everywhere(text: str) -> None:
+    assert [each.word for each in places(text)] == words(text) == words(fold(text))
 
 
 @pytest.mark.parametrize(
-    "text", ["Café Zürich", "naïve ÅNGSTRÖM", "re-read src/a_b.py:12", "10.0.0.7:8443", "O'Brien’s"]
+    ("text", "expected"),
+    [
+        ("नमस्ते क्षत्रिय ज़रूरत", ["नमस्ते", "क्षत्रिय", "जरूरत"]),
+        ("السَّلامُ مؤسسة أحمد ١٢٣", ["السلام", "موسسه", "احمد", "123"]),
+        ("தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("বাংলা ভাষা", ["বাংলা", "ভাষা"]),
+        ("שָׁלוֹם", ["שלום"]),
+        ("ἄνθρωπος ΆΝΘΡΩΠΟΣ", ["ανθρωποσ", "ανθρωποσ"]),
+        ("ᲐᲑᲒ აბგ", ["აბგ", "აბგ"]),
+        ("𞤀𞤁𞤂𞤃 𞤢𞤣𞤤𞤥", ["𞤢𞤣𞤤𞤥", "𞤢𞤣𞤤𞤥"]),
+        ("ﬁle ﬂow Ｆｕｌｌ １２", ["file", "flow", "full", "12"]),
+        ("x² ① 2½", ["x2", "1", "2", "1", "2"]),
+        ("main\ue0b0clean \ue0a0", ["main", "clean"]),
+        ("Café ŁÓDŹ Straße IĞDIR ığdır İstanbul", ["cafe", "lodz", "strasse", "igdir", "igdir", "istanbul"]),
+        ("ёлка ЙОД", ["елка", "иод"]),
+        ("می‌خواهم soft\u00adhyphen", ["ميخواهم", "softhyphen"]),
+        ("don't re-read src/a_b.py:12", ["don", "t", "re", "read", "src", "a", "b", "py", "12"]),
+        ("10.0.0.7:8443", ["10", "0", "0", "7", "8443"]),
+        ("ปี๒๕๖๗", ["ปี", "2567"]),
+        ("日本語tower第3章", ["日本", "本語", "語", "tower", "第", "3", "章"]),
+        ("ｶﾞｷﾞ", ["ガギ", "ギ"]),
+        ("ㅋㅋ", ["ㅋㅋ", "ㅋ"]),
+        ("… 🎉 ──", []),
+    ],
 )
-def test_texts_are_cut_as_sqlite_does(text: str) -> None:
-    assert {stem(word) for word in words(text)} == terms_of([text])[0]
+def test_words_of_many_scripts(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
 
 
-def test_folding_takes_case_and_accents_and_keeps_korean_whole() -> None:
-    assert fold("ÉCLAIR Straße") == "eclair straße"
-    assert fold("한국") == "한국"
+def test_a_text_has_the_same_words_composed_and_decomposed() -> None:
+    text = "Café 한국어를 がぎ ёлка ἄνθρωπος क़लम مؤسسة"
+    assert words(unicodedata.normalize("NFD", text)) == words(text) == words(unicodedata.normalize("NFC", text))
 
 
-def test_text_without_spaces_becomes_pairs() -> None:
-    assert pairs("東京都") == ["東京", "京都", "都"]
-    assert indexable("in 東京都 now").split() == ["in", "東京", "京都", "都", "now"]
-    assert searchable("東京") == " 東京 "
-    assert indexable("plain text") == "plain text"
+def test_text_without_spaces_becomes_pairs_of_whole_letters() -> None:
+    assert pairs(["東", "京", "都"]) == ["東京", "京都", "都"]
+    assert clusters("ปี่นี้") == ["ปี่", "นี้"]
+    assert question_words("東京都 猫 tokyo") == ["東京", "京都", "猫", "tokyo"]
+
+
+def test_a_place_is_that_of_the_letters_in_the_text() -> None:
+    text = "ﬁsh → café, 東京都"
+    assert [(each.word, text[each.start : each.end]) for each in places(text)] == [
+        ("fish", "ﬁsh"),
+        ("cafe", "café"),
+        ("東京", "東京"),
+        ("京都", "京都"),
+        ("都", "都"),
+    ]
+
+
+def test_folding_leaves_punctuation() -> None:
+    assert fold("ÉCLAIR, Straße: “½”?") == "eclair, strasse: “ 1⁄2 ”?"

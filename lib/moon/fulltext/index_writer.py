@@ -22,7 +22,7 @@ from moon.fulltext.index_database import (
 )
 from moon.fulltext.index_reader import TextIndex
 from moon.fulltext.index_rows import MessageRow, SegmentSource
-from moon.fulltext.languages import guess, index_terms
+from moon.fulltext.languages import index_terms, row_of
 
 # A long message is cut into parts, so that a word deep inside it counts as much as one in a short message.
 PART_CHARS = 1600
@@ -69,7 +69,10 @@ class TextIndexWriter(TextIndex):
 
     def _forget_row(self, row_id: int, text: str, language: str) -> None:
         run = self.connection.execute
-        run("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (row_id, entered(text, language)))
+        run(
+            "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
+            (row_id, " ".join(index_terms(text, language))),
+        )
         run("DELETE FROM body WHERE id = ?", (row_id,))
         run("DELETE FROM message WHERE id = ?", (row_id,))
         agent = row_id >> AGENT_SHIFT
@@ -188,15 +191,15 @@ class _Filling:
         paused = at and self.last_at and at - self.last_at > EPISODE_PAUSE_MS
         if self.used >= EPISODE_ROWS or paused:
             self._begin_episode(at)
-        self.language = language = guess(part, self.language)
+        self.language, entered = row_of(part, self.language)
         row_id = (self.episode << EPISODE_SHIFT) | self.used
-        self.words.append((row_id, entered(part, language)))
+        self.words.append((row_id, entered))
         self.bodies.append((row_id, part))
         digest = crc32(part.encode())
         self.messages.append(
-            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, digest, language)
+            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, digest, self.language)
         )
-        self.spoken[language] += 1
+        self.spoken[self.language] += 1
         self.used += 1
         self.in_episode += 1
         self.added += 1
@@ -223,11 +226,6 @@ class _Filling:
         self.episode = (self.agent << (AGENT_SHIFT - EPISODE_SHIFT)) | number
         self.used = 0
         self.run("INSERT INTO episode VALUES (?, ?, 0, ?, ?)", (self.episode, self.session, at, at))
-
-
-def entered(part: str, language: str) -> str:
-    """What FTS5 is given for a row."""
-    return " ".join(index_terms(part, language))
 
 
 def parts(text: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 The functions that others use:
 
 - `index_terms(text, language)`: what the index stores for a row: the stems of its words, in order; never empty.
+  `row_of(text, before)` guesses the language first.
 - `terms(text, language)` and `term_places(text, language)`: the same stems, as ranking and highlighting compare them.
 - `question_terms(text, languages)`: each word of a question with all that it may be stored as.
 - `phrases(text, languages)`: a phrase as sequences of stems, one for each way that it may be stored.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from moon.fulltext import words as word_rule
@@ -92,10 +93,12 @@ _ESCAPED = re.compile(r"\\[nrt]([^\W_]+)")
 _STEMMED_CHARS = 64
 _CACHED_WORDS = 200_000
 # A guess looks at the beginning of a text; it must be told by so much, and by so much more than the second best.
-_SAMPLE_CHARS = 1000
+_SAMPLE = 80
 _LEAST = 1.0
 _LEAD = 1.25
 _FOREIGN_SHARE = 0.3
+# With so many stop words of one language, nothing else needs to be asked.
+_PLAIN_SHARE = 0.35
 
 
 class QuestionWord(NamedTuple):
@@ -124,13 +127,15 @@ def script_of(word: str) -> str:
 
 
 class _Stems(dict[str, str]):
-    """Accented word → term, for rows of one language; filled by use."""
+    """Accented word → its term (of an unspaced run: its terms), for rows of one language; filled by use."""
 
     def __init__(self, language: str) -> None:
         super().__init__()
         self.language = language
 
     def __missing__(self, word: str) -> str:
+        if UNSPACED.match(word):
+            return " ".join(cut(bare(word)))  # not kept: such runs are long and seldom come again
         if len(self) > _CACHED_WORDS:
             self.clear()
         made = self[word] = _stemmed(word, self.language)
@@ -167,24 +172,28 @@ def stem(word: str, language: str = "en") -> str:
 
 def terms(text: str, language: str) -> list[str]:
     """The terms of a text, in order: stems of words, pairs of unspaced scripts."""
-    stems = _stems(language)
-    found = accented_words(text)
-    if text.isascii():
-        return [stems[word] for word in found]
-    return [term for word in found for term in _terms_of(word, stems)]
+    return _joined(accented_words(text), language).split()
 
 
-def _terms_of(word: str, stems: _Stems) -> list[str]:
-    return cut(bare(word)) if UNSPACED.match(word) else [stems[word]]
+def _joined(found: Iterable[str], language: str) -> str:
+    return " ".join(map(_stems(language).__getitem__, found))
+
+
+def row_of(text: str, before: str) -> tuple[str, str]:
+    """(language, what FTS5 is given) for a row; `before` is the language of the row before it."""
+    found = _row_words(text)
+    language = _guess(found[:_SAMPLE], before)
+    return language, _joined(found, language) or NO_WORD
 
 
 def index_terms(text: str, language: str) -> list[str]:
-    """The terms of a row; never empty. Words right behind an escape (`allow\\ndeny`) come once more,
-    without its letter.
-    """
-    if "\\" in text:
-        text = " ".join([text, *_ESCAPED.findall(text)])
-    return terms(text, language) or [NO_WORD]
+    """The terms that a row of this language is stored under, in order; never empty."""
+    return _joined(_row_words(text), language).split() or [NO_WORD]
+
+
+def _row_words(text: str) -> list[str]:
+    """Words right behind an escape in a command (`allow\\ndeny`) come once more, without its letter."""
+    return accented_words(" ".join([text, *_ESCAPED.findall(text)]) if "\\" in text else text)
 
 
 def term_places(text: str, language: str) -> Iterator[Word]:
@@ -225,11 +234,8 @@ def phrases(text: str, languages: Sequence[str]) -> list[tuple[str, ...]]:
 
 def _phrase(found: Iterable[str], stems: _Stems) -> Iterator[str]:
     for word in found:
-        if UNSPACED.match(word):
-            units = cut(bare(word))
-            yield from units[: max(1, len(units) - 1)]
-        else:
-            yield stems[word]
+        units = stems[word].split()
+        yield from units[: max(1, len(units) - 1)]
 
 
 # which language
@@ -259,19 +265,27 @@ def _languages_of(script: str) -> dict[str, tuple[str, ...]]:
 
 def guess(text: str, before: str = "") -> str:
     """The language of a text; `before` is that of what was said before, and is kept in doubt."""
-    sample = [word for word in words(text[:_SAMPLE_CHARS]) if not word.isdigit()]
+    return _guess(accented_words(text)[:_SAMPLE], before)
+
+
+def _guess(found: Sequence[str], before: str) -> str:
+    sample = set(found)
+    if not "".join(found).isascii():
+        sample = {word for each in found for word in cut(bare(each))}
+    if before and len(stop_words(before) & sample) > _PLAIN_SHARE * len(sample):
+        return before
+    sample = {word for word in sample if not word.isdigit()}
     if not sample:
         return before
     script = _main_script(sample)
-    known = LANGUAGES.get(before, ("", ""))[0]
-    kept = before if known == script or (script == "Han" and before == "ja") else _OF_SCRIPT.get(script, "")
-    if not script or sum(1 for written_in, _ in LANGUAGES.values() if written_in == script) == 1:
-        return kept
-    kept = "" if script == "Latin" and known != script else kept
-    return _by_stop_words(sample, script, kept) or kept
+    possible = [code for code, (written_in, _) in LANGUAGES.items() if written_in == script]
+    kept = before if before in possible or (script, before) == ("Han", "ja") else ""
+    found = _by_stop_words(sample, script, kept) if len(possible) > 1 else ""
+    usual = possible[0] if possible and script != "Latin" else ""
+    return found or kept or usual
 
 
-def _main_script(sample: Sequence[str]) -> str:
+def _main_script(sample: Collection[str]) -> str:
     """The script of most words; one that is not Latin wins with less, since names and terms are Latin everywhere."""
     counts: dict[str, int] = {}
     for word in sample:
@@ -284,14 +298,15 @@ def _main_script(sample: Sequence[str]) -> str:
     return best if other.get(best, 0) >= _FOREIGN_SHARE * len(sample) else "Latin"
 
 
-def _by_stop_words(sample: Sequence[str], script: str, before: str) -> str:
+def _by_stop_words(sample: Set[str], script: str, before: str) -> str:
     """The language whose stop words tell most, "" when too little; what was spoken before has a head start."""
     table = _languages_of(script)
-    scores = {before: _LEAST}
-    for word in set(sample):
-        for code in (languages := table.get(word, ())):
+    scores = {before: _LEAST} if before else {}
+    for word in table.keys() & sample:
+        languages = table[word]
+        for code in languages:
             scores[code] = scores.get(code, 0.0) + 1 / len(languages)
     best = sorted(scores.items(), key=lambda pair: -pair[1])[:2]
-    if best[0][1] < _LEAST or (len(best) > 1 and best[0][1] < _LEAD * best[1][1]):
+    if not best or best[0][1] < _LEAST or (len(best) > 1 and best[0][1] < _LEAD * best[1][1]):
         return ""
     return best[0][0]

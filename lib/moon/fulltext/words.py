@@ -30,7 +30,7 @@ RULE = 1
 # Scripts written without spaces between words (and Korean, where endings hang on to nouns).
 UNSPACED = re.compile(
     "[\u0e01-\u0e4e\u0e80-\u0ece\u0edc-\u0edf\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aad\u1b00-\u1b4f"
-    "\u3005-\u3007\u3021-\u3029\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua48f"
+    "\u3005-\u3007\u3021-\u3029\u3040-\u30ff\u3100-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua48f"
     "\ua960-\ua97f\ua980-\ua9ff\uaa60-\uaadf\uac00-\ud7ff\uf900-\ufaff"
     "\U00016fe0-\U00018d8f\U0001aff0-\U0001b2ff\U00020000-\U0003ffff]+"
 )
@@ -52,7 +52,8 @@ _DROPPED = frozenset("\u115f\u1160\u3164\uffa0\u0640\u02bb")
 _BREAKS = frozenset("\u02bc\u02b9")
 _PIECES = re.compile(f" |{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})[^ ])+")
 _LETTER, _BREAK, _NOTHING = "x", " ", ""
-_ASCII_WORD = re.compile("[a-z0-9]+")
+# For text that is all ASCII, which most is: every byte in lower case, or a space. Twice as fast as a pattern.
+_ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() and code < 128 else 32 for code in range(256))
 _ANY_CASE = re.compile("[A-Za-z0-9]+")
 # Marks that stand on the letter before them, also those that Unicode does not call so.
 _TAILS = frozenset("\uff9e\uff9f")
@@ -135,7 +136,7 @@ def bare(text: str) -> str:
 def accented_words(text: str) -> list[str]:
     """The words before accents are taken off, as stemmers want them; unspaced scripts in runs, not yet in pairs."""
     if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
+        return text.encode("ascii").translate(_ASCII).decode("ascii").split()
     spread = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).translate(_APART))
     if UNSPACED.search(spread):
         spread = UNSPACED.sub(r" \g<0> ", spread)
