@@ -226,7 +226,7 @@ def test_a_full_disk_is_no_reason_to_throw_the_index_away(moon: Moon) -> None:
     JsonlStoreBuilder(moon.state_dir, "bulk").put("agent:bulk:main", "s1", long)
     document = moon.ok("archive", "--all").stdout
     blocks = moon.home.text_index.stat().st_size // 512 + 200
-    limited = ["sh", "-c", f"ulimit -f {blocks}; exec {ROOT}/bin/moon-index"]
+    limited = ["sh", "-c", f'ulimit -f {blocks}; exec "$0"', str(ROOT / "bin" / "moon-index")]
     done = subprocess.run(limited, env=moon.env, input=document, capture_output=True, timeout=120)
     assert done.returncode in (1, 3), done.stderr
     assert not list(moon.home.index.glob("*.set-aside"))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import stat
-import sys
 from pathlib import Path
 
 import pytest
 from tests.support.events import conversation
 from tests.support.moon import Moon
+from tests.support.programs import write_python_program
 from tests.support.stores import JsonlStoreBuilder
 
 KEY = "agent:main:main"
 
 # Collections are remembered in a file beside the script; `mode` picks how it misbehaves.
-FAKE = """#!{python}
+FAKE = """\
 import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 mode = (here / "mode").read_text() if (here / "mode").exists() else ""
 memory = here / "memory.json"
-known = json.loads(memory.read_text()) if memory.exists() else {{}}
+known = json.loads(memory.read_text()) if memory.exists() else {}
 with (here / "calls").open("a") as stream:
     stream.write(json.dumps([sys.argv[1:], oct(os.umask(0)), "MOON_LOCK_FD" in os.environ]) + "\\n")
 words = sys.argv[3:]
@@ -42,22 +41,22 @@ def index(name):
     if mode == "short":
         pages = pages[1:]
     known[name]["files"] = pages
-    print(f"Collection: {{known[name]['path']}} (**/*.md)\\n")
+    print(f"Collection: {known[name]['path']} (**/*.md)\\n")
     new = len(set(pages) - set(before))
     gone = len(set(before) - set(pages))
-    print(f"Indexed: {{new}} new, 0 updated, {{len(pages) - new}} unchanged, {{gone}} removed\\n")
+    print(f"Indexed: {new} new, 0 updated, {len(pages) - new} unchanged, {gone} removed\\n")
     memory.write_text(json.dumps(known))
 if words == ["update"]:
     if not known:
         print("No collections found. Run 'qmd collection add .' to index markdown files.")
     for number, name in enumerate(known, 1):
-        print(f"[{{number}}/{{len(known)}}] {{name}} (**/*.md)")
+        print(f"[{number}/{len(known)}] {name} (**/*.md)")
         index(name)
 elif words[:2] == ["collection", "add"]:
     path, name = words[2], words[4]
     if name in known:
-        sys.exit(f"Collection '{{name}}' already exists.")
-    known[name] = {{"path": path, "files": []}}
+        sys.exit(f"Collection '{name}' already exists.")
+    known[name] = {"path": path, "files": []}
     index(name)
 elif words[:2] == ["collection", "remove"]:
     known.pop(words[2])
@@ -71,9 +70,7 @@ class FakeQmd:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self.program = folder / "qmd"
-        self.program.write_text(FAKE.format(python=sys.executable))
-        self.program.chmod(self.program.stat().st_mode | stat.S_IXUSR)
+        self.program = write_python_program(folder / "qmd", FAKE)
 
     def misbehave(self, mode: str) -> None:
         (self.folder / "mode").write_text(mode)

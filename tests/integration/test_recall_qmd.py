@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import stat
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.events import header, message
 from tests.support.moon import Moon
+from tests.support.programs import write_python_program
 from tests.support.stores import JsonlStoreBuilder
 
 # Answers a query with what `answer` holds, in the mood that `mood` names.
-FAKE = """#!{python}
+FAKE = """\
 import json, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 with (here / "calls").open("a") as stream:
@@ -35,9 +34,7 @@ class Fake:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.folder = folder
-        self.program = folder / "qmd"
-        self.program.write_text(FAKE.format(python=sys.executable))
-        self.program.chmod(self.program.stat().st_mode | stat.S_IXUSR)
+        self.program = write_python_program(folder / "qmd", FAKE)
         self.say("[]")
 
     def say(self, answer: str, mood: str = "") -> None:

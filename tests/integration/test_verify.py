@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from tests.support.moon import ROOT, Moon, files_below
+from tests.support.programs import write_python_program
 from tests.support.stores import NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.clock import format_ms
@@ -21,9 +21,7 @@ class Verifier(Moon):
     def program(self, name: str, words: str = "", code: int = 0) -> None:
         folder = self.folder / "programs"
         folder.mkdir(exist_ok=True)
-        path = folder / name
-        path.write_text(f"#!{sys.executable}\nimport sys\nprint({words!r})\nsys.exit({code})\n")
-        path.chmod(0o755)
+        write_python_program(folder / name, f"import sys\nprint({words!r})\nsys.exit({code})\n")
 
     def found(self, *arguments: str, **env: str) -> dict[str, list[dict]]:
         """The findings by check; exit code and report agree with them."""

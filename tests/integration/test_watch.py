@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.moon import ROOT, Moon
+from tests.support.programs import write_program
 
 LOOP = """
 import sys
@@ -31,9 +32,7 @@ class Loop:
 
     def __init__(self, folder: Path, tick: str, *, interval: float = 0.05, grace: float = 20.0) -> None:
         self.folder = folder
-        program = folder / "tick"
-        program.write_text(f"#!/bin/sh\necho tick >> {folder}/ticks\n{tick}\n")
-        program.chmod(0o755)
+        program = write_program(folder / "tick", f'#!/bin/sh\necho tick >>"{folder}/ticks"\n{tick}\n')
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

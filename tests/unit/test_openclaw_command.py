@@ -8,6 +8,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.programs import write_program
 from tests.support.settings import settings
 
 from moon.errors import OpenClawFailed
@@ -20,12 +21,11 @@ from moon.programs import find_json
 def command(tmp_path, monkeypatch):
     """An `openclaw` that prints what it is told and ends as it is told."""
     monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.2)
-    program = tmp_path / "openclaw"
-    program.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\nenv > {tmp_path}/environment\n'
-        f"cat {tmp_path}/stdout\ncat {tmp_path}/stderr >&2\nexit $(cat {tmp_path}/code)\n"
+    program = write_program(
+        tmp_path / "openclaw",
+        f'#!/bin/sh\ncd "{tmp_path}"\nprintf "%s\\n" "$@" >arguments\nenv >environment\n'
+        'cat stdout\ncat stderr >&2\nexit "$(cat code)"\n',
     )
-    program.chmod(0o700)
 
     def prepare(stdout: object = "", code: int = 0, stderr: str = "") -> OpenClaw:
         text = stdout if isinstance(stdout, str) else json.dumps(stdout)
