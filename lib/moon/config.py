@@ -2,14 +2,14 @@
 
 `schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached with all it came
 from, because an idle tick can not afford to import YAML and jsonschema.
-"""
 
-from __future__ import annotations
+Annotations are evaluated here (no `from __future__ import annotations`): a section finds its sub-sections by them.
+"""
 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from moon import __version__, schema
 from moon.clock import zone
@@ -17,30 +17,37 @@ from moon.errors import ConfigInvalid, MoonError
 from moon.files import read_bounded, write_atomic
 from moon.paths import Home
 
-Section = TypeVar("Section")
 Values = dict[str, Any]
 # Variables that steer Moon itself and are no configuration keys.
 RESERVED = frozenset({"MOON_HOME", "MOON_CONFIG", "MOON_NOW", "MOON_PYTHON", "MOON_DEBUG", "MOON_LOCK_FD"})
 
 
-# Sections are named tuples: Python makes them eight times as fast as frozen dataclasses, which an idle tick notices.
-class Frozen:
-    """For sections with a key named `index`, which no tuple can have."""
+class Section:
+    """A part of the configuration: its fields are its annotations, and nothing changes once it is made.
 
-    def __init__(self, **values: Any) -> None:
-        self.__dict__.update(values)
+    Plain classes, because an idle tick notices how long frozen dataclasses take to be made, and because named tuples
+    can have no key `index`.
+    """
+
+    def __init__(self, values: Values) -> None:
+        for name, kind in type(self).__annotations__.items():
+            is_section = isinstance(kind, type) and issubclass(kind, Section)
+            self.__dict__[name] = kind(values[name]) if is_section else values[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"configuration does not change: {name}")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frozen) and self.__dict__ == other.__dict__
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.__dict__})"
 
 
-class Thresholds(NamedTuple):
+class Thresholds(Section):
     archive: float
     prune: float
     distill: float
@@ -48,55 +55,55 @@ class Thresholds(NamedTuple):
     cooldown_seconds: int
 
 
-class Guard(NamedTuple):
+class Guard(Section):
     idle_seconds: int
 
 
-class Usage(NamedTuple):
+class Usage(Section):
     providers: list[str]
     max_age_seconds: int
 
 
-class Archive(NamedTuple):
+class Archive(Section):
     idle_seconds: int
     compress_from_bytes: int
 
 
-class Index(NamedTuple):
+class Index(Section):
     attempts: int
     markdown: bool
 
 
-class Prune(NamedTuple):
+class Prune(Section):
     mode: str
     max_lines: int
 
 
-class Rollover(NamedTuple):
+class Rollover(Section):
     mode: str
     max_tokens: int
 
 
-class Circuit(NamedTuple):
+class Circuit(Section):
     failures: int
     open_seconds: int
 
 
-class Budget(NamedTuple):
+class Budget(Section):
     calls_per_day: int
     tokens_per_day: int
     calls_per_cycle: int
     tokens_per_cycle: int
 
 
-class ModelProvider(NamedTuple):
+class ModelProvider(Section):
     models: list[str]
     base_url: str
     api_key_env: str
     api_key_command: list[str]
 
 
-class Distill(NamedTuple):
+class Distill(Section):
     providers: list[str]
     pending: str
     timeout_seconds: float
@@ -112,7 +119,7 @@ class Distill(NamedTuple):
     openai: ModelProvider
 
 
-class Qmd(Frozen):
+class Qmd(Section):
     enabled: str | bool
     bin: str
     index: str
@@ -120,31 +127,31 @@ class Qmd(Frozen):
     timeout_seconds: float
 
 
-class OpenClaw(NamedTuple):
+class OpenClaw(Section):
     bin: str
     state_dir: str
     timeout_seconds: float
     action_timeout_seconds: float
 
 
-class Paths(NamedTuple):
+class Paths(Section):
     memory: str
 
 
-class Redact(NamedTuple):
+class Redact(Section):
     patterns: list[dict[str, str]]
     rules: str
 
 
-class Timer(NamedTuple):
+class Timer(Section):
     interval_seconds: int
 
 
-class Retention(NamedTuple):
+class Retention(Section):
     cycles_days: int
 
 
-class Config(Frozen):
+class Config(Section):
     """What moon.yaml and the environment say, with every default filled in."""
 
     thresholds: Thresholds
@@ -173,7 +180,12 @@ def load(home: Home) -> Config:
     if values is None:
         values = resolve(data, overrides, str(home.config_file))
         _cache(home, key, values)
-    return build(Config, values)
+    return Config(values)
+
+
+def defaults() -> Config:
+    """The configuration of somebody who configured nothing."""
+    return Config(resolve(b"", {}, ""))
 
 
 def _read_file(home: Home) -> bytes:
@@ -383,12 +395,3 @@ def cross_check(values: Values) -> list[str]:
         except re.error as error:
             found.append(f"redact.patterns[{number}]: {error}")
     return found
-
-
-def build(kind: type[Section], values: Values) -> Section:
-    """Make a (nested) frozen section from plain values; an annotation that names a class here is a section."""
-    made = {}
-    for name, annotation in kind.__annotations__.items():
-        section = globals().get(str(getattr(annotation, "__forward_arg__", annotation)))
-        made[name] = values[name] if section is None else build(section, values[name])
-    return kind(**made)

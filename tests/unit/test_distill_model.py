@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.loopback_providers import honest_answer
+from tests.support.settings import changed
 
 from moon import config as configuration
 from moon.config import Distill
@@ -46,13 +47,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def settings(home: Home, **more: Any) -> Distill:
     """The distill section with wide budgets."""
     section = configuration.load(home).distill
-    wide = section.budget._replace(
+    wide = changed(
+        section.budget,
         calls_per_day=10_000,
         calls_per_cycle=10_000,
         tokens_per_day=100_000_000,
         tokens_per_cycle=100_000_000,
     )
-    return section._replace(**{"budget": wide, **more})
+    return changed(section, **{"budget": wide, **more})
 
 
 def caller_of(home: Home, model: Model, config: Distill) -> Caller:
@@ -246,7 +248,7 @@ def test_joining_keeps_order_and_the_latest_when_room_is_short() -> None:
 def test_the_budget_is_looked_at_before_the_first_of_many_calls(home: Home) -> None:
     turns = [Turn(f"u{n}", "user", "word " * 2000) for n in range(30)]
     wide = settings(home)
-    config = wide._replace(budget=wide.budget._replace(calls_per_day=3), chunk_tokens=3000)
+    config = changed(wide, budget=changed(wide.budget, calls_per_day=3), chunk_tokens=3000)
     model = Scripted([honest])
     with pytest.raises(BudgetSpent):
         distill_with_model(caller_of(home, model, config), turns, config)

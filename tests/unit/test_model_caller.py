@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.settings import changed
 
 from moon import config as configuration
 from moon.config import Distill
@@ -41,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def settings(home: Home, **more: Any) -> Distill:
     """The distill section with its defaults, changed here and there."""
-    return configuration.load(home).distill._replace(**more)
+    return changed(configuration.load(home).distill, **more)
 
 
 def caller_of(
@@ -131,7 +132,7 @@ def test_no_key_and_no_budget_are_no_failures_of_the_provider(home: Home) -> Non
 
 def budget(home: Home, **limits: int) -> Any:
     """A budget with these limits."""
-    return settings(home).budget._replace(**limits)
+    return changed(settings(home).budget, **limits)
 
 
 def test_calls_and_tokens_are_counted_before_they_are_sent_and_corrected_after(home: Home) -> None:
@@ -213,9 +214,9 @@ def test_keys_come_from_the_environment_or_a_command(home: Home, monkeypatch: py
     section = settings(home).gemini
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     assert read_key(section) == ""
-    assert read_key(section._replace(api_key_command=["printf", "from-a-vault\\n"])) == "from-a-vault"
+    assert read_key(changed(section, api_key_command=["printf", "from-a-vault\\n"])) == "from-a-vault"
     monkeypatch.setenv("GEMINI_API_KEY", " from-the-environment ")
-    assert read_key(section._replace(api_key_command=["false"])) == "from-the-environment"
+    assert read_key(changed(section, api_key_command=["false"])) == "from-the-environment"
 
 
 @pytest.mark.parametrize("command", [["false"], ["printf", "two\\nlines"], ["true"], ["/nowhere/program"]])
@@ -224,7 +225,7 @@ def test_a_command_that_gives_no_key_says_so_and_nothing_else(
 ) -> None:
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     with pytest.raises(ProviderAbsent) as caught:
-        read_key(settings(home).gemini._replace(api_key_command=command))
+        read_key(changed(settings(home).gemini, api_key_command=command))
     assert "two" not in caught.value.message
 
 

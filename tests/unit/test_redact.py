@@ -146,7 +146,7 @@ def test_rules_that_name_an_account_or_only_help_others_take_nothing_out(monkeyp
     ]
     monkeypatch.setitem(sys.modules, "kingfisher_sdk", _kingfisher(findings))
     text = "pin-0123456789abcdef tenant-0123456789abcdef helper-0123456789abcdef"
-    result = Redactor.from_config(Redact(patterns=[], rules="auto")).redact(text)
+    result = Redactor.from_config(Redact({"patterns": [], "rules": "auto"})).redact(text)
     assert result.text == "[redacted:pinecone-api-key] tenant-0123456789abcdef helper-0123456789abcdef"
 
 
@@ -154,8 +154,8 @@ def test_the_configuration_chooses_patterns_and_rules(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "kingfisher_sdk", _kingfisher([("x.house-key", "zq-0123456789abcdef", True)]))
     patterns = [{"name": "order", "pattern": r"ACME-\d+"}]
     text = "ACME-1 zq-0123456789abcdef"
-    built_in = Redactor.from_config(Redact(patterns=patterns, rules="builtin"))
-    both = Redactor.from_config(Redact(patterns=patterns, rules="auto"))
+    built_in = Redactor.from_config(Redact({"patterns": patterns, "rules": "builtin"}))
+    both = Redactor.from_config(Redact({"patterns": patterns, "rules": "auto"}))
     assert built_in.redact(text).text == "[redacted:order] zq-0123456789abcdef"
     assert both.redact(text).text == "[redacted:order] [redacted:house-key]"
 

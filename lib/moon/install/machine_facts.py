@@ -50,7 +50,7 @@ def read_config(home: Home) -> Config:
     """The configuration, or its defaults where MOON_CONFIG names a file that is yet to be made."""
     if home.config_file.exists() or "MOON_CONFIG" not in os.environ:
         return configuration.load(home)
-    return configuration.build(Config, configuration.resolve(b"", {}, ""))
+    return configuration.defaults()
 
 
 def workspaces(config: Config) -> list[Path]:

@@ -45,4 +45,4 @@ def _load(home: Home, found: list[Finding]) -> Config:
         return config
     except ConfigInvalid as error:
         found.append(Finding("config", FAIL, error.message, error.hint, error.path))
-        return configuration.build(Config, configuration.resolve(b"", {}, ""))
+        return configuration.defaults()
