@@ -113,12 +113,14 @@ def sync_folder(folder: Path) -> None:
 def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
     """Add one line (without its newline) to the end of a file in one write. Raises `HomeUnusable`.
 
-    Where a crash cut the last line short, the new one begins on a line of its own.
+    Where a crash cut the last line short, the new one begins on a line of its own. Writers take turns: a line that
+    another process is just writing looks torn to who does not wait for its end.
     """
     make_private(path.parent)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             write_all(descriptor, (b"\n" if torn else b"") + line + b"\n")
