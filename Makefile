@@ -74,7 +74,7 @@ bench-distill: venv ## How much of what was planted the distillers keep
 	$(PIP) -e '.[bench]'
 	$(PY) tests/bench/bench_distill.py
 
-bench-recall: venv ## How often the right message comes back for a question (DATA=conversations.json)
+bench-recall: venv ## How often the right message comes back for a question (DATA="a.json b.json")
 	$(PY) tests/bench/bench_recall.py
 
 bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=…, EVENTS=1000000)

@@ -60,7 +60,7 @@ class Weaver:
 
     def __init__(self, samples: list[dict[str, Any]], seed: int = 7) -> None:
         self.random = random.Random(seed)
-        texts = [f"{turn['speaker']}: {turn['text']}" for sample in samples for _, _, turn in turns(sample)]
+        texts = [turn.text for sample in samples for turn in turns(sample)]
         self.words = [word for text in texts for word in text.split()]
         self.tail = ["".join(self.random.choices(SYLLABLES, k=self.random.randint(2, 5))) for _ in range(MADE_UP)]
         self.weights = list(accumulate(1 / (at + 10) for at in range(MADE_UP)))
