@@ -1,12 +1,13 @@
 """Secrets out of text, before it leaves the machine or enters a projection, index, memory file, map or pack.
 
-Promise: the same text always gives the same result, redacting twice changes nothing, and what merely looks technical
-(hashes, commit ids, UUIDs, paths, versions) stays. `tests/unit/test_redact.py` proves each of these.
+Promise: the same text always gives the same result, redacting twice changes nothing, the time grows with the length of
+the text and with nothing else, and what merely looks technical (hashes, commit ids, UUIDs, paths, versions) stays.
+`tests/unit/test_redact.py` proves each of these.
 
-Two layers. `secret_rules.py` knows the shape of well-known tokens and the surroundings in which people and programs
-write a secret; ordinary text costs it a few substring searches. A `Redactor` adds the user's own patterns and, where
-`kingfisher-secret-scanner` is installed, the rule set maintained there: that one takes about a second to start, so only
-steps that write something lasting use it.
+Three layers. `readings.py` gives the text as it would be read: without colour codes, escapes, hard wraps.
+`secret_search.py` looks for what `secret_rules.py` knows, in each reading and in what is encoded there. A `Redactor`
+adds the user's own patterns and, where `kingfisher-secret-scanner` is installed, the rule set maintained there: that
+one takes about a second to start, so only steps that write something lasting use it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from moon.secret_rules import RULES, Rule
+from moon.linear_regex import ByteSearch, PatternUnusable, user_pattern
+from moon.readings import Reading, as_bytes, readings
+from moon.secret_search import Found, Span, search, without_overlap
 
 if TYPE_CHECKING:
     from moon.config import Redact
@@ -60,6 +63,13 @@ def redact(text: str, extra_patterns: Iterable[UserPattern] = ()) -> Redacted:
     return (Redactor(extra_patterns) if extra_patterns else _BUILT_IN).redact(text)
 
 
+# A cut can lay bare another secret, rarely, and text made for it could go on for ever: from the round named first,
+# everything between the first and the last finding goes, in the last one everything behind the first.
+WIDE_ROUND = 16
+LAST_ROUND = 24
+MOST_ENCODED = 3
+
+
 class Redactor:
     """The redaction of one process: user patterns, built-in rules, and the rule set that `engine` loads when needed."""
 
@@ -77,32 +87,74 @@ class Redactor:
         return cls(patterns, kept_rule_set if section.rules == "auto" else None)
 
     def redact(self, text: str) -> Redacted:
-        """Take secrets out of `text`."""
-        result = total = _replace(text, self._spans(text))
-        while result.counts:  # one cut can lay bare another secret; a pass that finds nothing ends it
-            result = _replace(result.text, self._spans(result.text))
-            total = Redacted(result.text, _sorted_counts(Counter(total.counts) + Counter(result.counts)))
-        return total
+        """Take secrets out of `text`. Raises `EngineMissing` where RE2 is not installed."""
+        counts: Counter[str] = Counter()
+        known: dict[str, str] = {}
+        for number in range(LAST_ROUND + 1):
+            spans = self._first_found(text, known)
+            if not spans:
+                break
+            if number >= WIDE_ROUND:
+                end = len(text) if number == LAST_ROUND else spans[-1].end
+                spans = [spans[0]._replace(end=end)]
+            text = _replace(text, spans)
+            counts.update(span.kind for span in spans)
+        return Redacted(text, dict(sorted(counts.items())) if counts else _NOTHING)
 
-    def _spans(self, text: str) -> list[_Span]:
-        marked = [match.span() for match in _MARKER.finditer(text)] if "[redacted:" in text else []
-        begins = [begin for begin, _ in marked]
-        found = [span for name, pattern in self._patterns for span in _pattern_spans(text, name, pattern)]
-        found += _rule_spans(text)
+    def _first_found(self, text: str, known: dict[str, str], depth: int = 0) -> list[Span]:
+        """The secrets of the first reading that shows any, by their places in `text`, in order, none in another."""
+        for reading in readings(text):
+            spans = self._spans(reading, known, depth)
+            if spans:
+                placed = (_placed(span, reading) for span in spans)
+                return without_overlap(placed)
+        return []
+
+    def _spans(self, reading: Reading, known: dict[str, str], depth: int) -> list[Span]:
+        text = reading.text
+        found = search(reading)
+        spans = found.spans
+        for rank, (name, pattern) in enumerate(self._patterns, -len(self._patterns) - 1):
+            found_here = (match.span() for match in pattern.finditer(text))
+            spans += (Span(start, end, name, start, rank) for start, end in found_here)
         if self._load_engine is not None and _may_hide_a_token(text):
-            found += self._engine_spans(text)
-        return [span for span in found if not _touches(span, marked, begins)]
+            spans += _literal_spans(reading.data, self._engine_values(text))
+        known.update(dict(list(found.values.items())[: max(0, MOST_KNOWN - len(known))]))
+        spans += _literal_spans(reading.data, known)
+        if found.encoded and depth < MOST_ENCODED:
+            spans += self._encoded_spans(found, known, depth)
+        return _clear_of_markers(text, spans) if spans else spans
 
-    def _engine_spans(self, text: str) -> list[_Span]:
+    def _engine_values(self, text: str) -> dict[str, str]:
         if self._engine is None and self._load_engine is not None:
             self._engine = self._load_engine()
         if self._engine is None:
             self._load_engine = None
-            return []
-        return [span for kind, secret in self._engine.find(text) for span in _literal_spans(text, kind, secret)]
+            return {}
+        return {secret: kind for kind, secret in self._engine.find(text)}
+
+    def _encoded_spans(self, found: Found, known: dict[str, str], depth: int) -> Iterator[Span]:
+        """The encoded runs in which something is found; all of them are looked through as one text."""
+        begins, length = [], 0
+        for decoded, _, _ in found.encoded:
+            begins.append(length)
+            length += len(decoded) + len(_BETWEEN)
+        for inner in self._first_found(_BETWEEN.join(decoded for decoded, _, _ in found.encoded), known, depth + 1):
+            _, start, end = found.encoded[bisect.bisect_right(begins, inner.start) - 1]
+            yield Span(start, end, inner.kind, start, _LAST_RANK)
 
 
 _BUILT_IN = Redactor()
+_BETWEEN = "\n;\n"
+_LAST_RANK = 1_000_000
+MOST_KNOWN = 100
+"""A text with more of them is a list of secrets, and each stands there with its name."""
+_VALUES_AT_ONCE = 200
+
+
+def _placed(span: Span, reading: Reading) -> Span:
+    start, end = reading.origin(span.start, span.end)
+    return span._replace(start=start, end=end)
 
 
 def kept_rule_set() -> SecretEngine | None:
@@ -114,11 +166,12 @@ def kept_rule_set() -> SecretEngine | None:
 
 
 def pattern_problem(expression: str) -> str | None:
-    """Return why a user's pattern cannot be used, or None."""
+    """Return why a user's pattern cannot be used, or None. Raises `EngineMissing`."""
     try:
-        return "it matches the empty text" if re.compile(expression).search("") else None
-    except re.error as error:
+        _compiled(expression)
+    except PatternUnusable as error:
         return str(error)
+    return None
 
 
 class _Kingfisher:
@@ -146,136 +199,47 @@ def _kind_of(rule_id: str) -> str:
 
 # --- where secrets stand in a text ------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class _Span:
-    """A secret from `start` to `end`; `seen_from` is where the words begin that gave it away."""
-
-    start: int
-    end: int
-    kind: str
-    seen_from: int
-
-
 _MARKER = re.compile(r"\[redacted:[a-z0-9-]+\]")
-_SHORTEST_TOKEN = 16
-MOST_REPEATED = 100
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
-_TOKEN_RULES = [rule for rule in RULES if rule.hint is None]
-_ALL_HINTS = list(dict.fromkeys(rule.hint for rule in RULES if rule.hint is not None))
-_HINTS = [hint for hint in _ALL_HINTS if hint.isascii()]
-_RULES_BY_HINT = {hint: [rule for rule in RULES if rule.hint == hint] for hint in _ALL_HINTS}
 
 
-def _touches(span: _Span, marked: list[tuple[int, int]], begins: list[int]) -> bool:
+def _clear_of_markers(text: str, spans: list[Span]) -> list[Span]:
+    """The spans that, with the words that gave them away, do not reach into a marker."""
+    marked = [match.span() for match in _MARKER.finditer(text)] if "[redacted:" in text else []
+    begins = [begin for begin, _ in marked]
+    return [span for span in spans if not _touches(span, marked, begins)]
+
+
+def _touches(span: Span, marked: list[tuple[int, int]], begins: list[int]) -> bool:
     """Whether a span, or the words that gave it away, reach into a marker."""
     place = bisect.bisect_left(begins, span.end)
     return place > 0 and marked[place - 1][1] > span.seen_from
-
-
-def _rule_spans(text: str) -> list[_Span]:
-    """Everything the rules find. Each is looked for only where a few substring searches leave it possible."""
-    spans: list[_Span] = []
-    words = text.split()
-    if max(map(len, words), default=0) >= _SHORTEST_TOKEN:
-        for rule in _token_rules(" ".join([word for word in set(words) if len(word) >= _SHORTEST_TOKEN])):
-            spans += _accepted(rule, text, _matches(rule, text, text))
-    # The replaced letter is the one whose lower case is longer: positions must agree with `text`.
-    folded = text.replace("\u0130", "I").lower()
-    for hint in _HINTS if text.isascii() else _ALL_HINTS:
-        if hint in folded:
-            for rule in _RULES_BY_HINT[hint]:
-                spans += _accepted(rule, text, _matches(rule, text, folded))
-    return spans
-
-
-def _token_rules(long_words: str) -> list[Rule]:
-    """The rules for tokens of which something stands in these words."""
-    return [rule for rule in _TOKEN_RULES if _glimpsed(rule, long_words)]
-
-
-def _glimpsed(rule: Rule, long_words: str) -> bool:
-    if rule.scan:
-        return rule.pattern.search(long_words) is not None
-    return any(anchor in long_words for anchor in rule.anchors)
-
-
-def _matches(rule: Rule, text: str, haystack: str) -> Iterator[re.Match[str]]:
-    if rule.scan:
-        yield from rule.pattern.finditer(text)
-        return
-    for anchor in rule.anchors:
-        position = haystack.find(anchor)
-        while position >= 0:
-            match = rule.pattern.match(text, position)
-            if match:
-                yield match
-            position = haystack.find(anchor, position + len(anchor))
-
-
-def _accepted(rule: Rule, text: str, matches: Iterable[re.Match[str]]) -> Iterator[_Span]:
-    values = set()
-    for match in matches:
-        group = match.lastgroup or 0
-        if rule.accept is None or rule.accept(match.group(group)):
-            yield _Span(*match.span(group), rule.kind, match.start())
-            values.add(match.group(group))
-    # A text with more of them is a list of secrets, and each stands there with its name.
-    for value in sorted(filter(_distinctive, values))[:MOST_REPEATED] if rule.spreads else ():
-        yield from _literal_spans(text, rule.kind, value)
-
-
-def _distinctive(value: str) -> bool:
-    """Whether this value elsewhere in the text can only be the same secret."""
-    return len(value) >= 8 and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 def _may_hide_a_token(text: str) -> bool:
     return any(not run.isdigit() and not run.isalpha() for run in _LONG_RUN.findall(text))
 
 
-def _literal_spans(text: str, kind: str, value: str) -> Iterator[_Span]:
-    return _pattern_spans(text, kind, re.compile(re.escape(value)))
-
-
-def _pattern_spans(text: str, kind: str, pattern: re.Pattern[str]) -> Iterator[_Span]:
-    return (_Span(*match.span(), kind, match.start()) for match in pattern.finditer(text))
+def _literal_spans(data: bytes, values: Mapping[str, str]) -> Iterator[Span]:
+    """Every place of these values (value: kind) in a reading's bytes, some hundred of them in each pass."""
+    kinds = {as_bytes(value): kind for value, kind in values.items() if value}
+    literals = sorted(kinds, key=lambda value: (-len(value), value))
+    for begin in range(0, len(literals), _VALUES_AT_ONCE):
+        part = literals[begin : begin + _VALUES_AT_ONCE]
+        pattern = ByteSearch("|".join(re.escape(value.decode("latin-1")) for value in part))
+        for (start, end), *_ in pattern.all(data):
+            yield Span(start, end, kinds[data[start:end]], start, _LAST_RANK)
 
 
 @lru_cache(maxsize=64)
-def _compiled(expression: str) -> re.Pattern[str]:
-    return re.compile(expression)
+def _compiled(expression: str) -> Any:
+    return user_pattern(expression)
 
 
-# --- what takes their place -------------------------------------------------------------------------------------------
-
-
-def _replace(text: str, spans: list[_Span]) -> Redacted:
-    """Put a marker in place of each span; of two that overlap the one given first wins."""
-    if not spans:
-        return Redacted(text)
-    taken = _without_overlap(spans)
+def _replace(text: str, spans: list[Span]) -> str:
+    """Put a marker in place of each span, which are in order."""
     pieces, position = [], 0
-    for span in taken:
+    for span in spans:
         pieces += [text[position : span.start], f"[redacted:{span.kind}]"]
         position = span.end
-    return Redacted("".join([*pieces, text[position:]]), _sorted_counts(Counter(span.kind for span in taken)))
-
-
-def _sorted_counts(counts: Counter[str]) -> Mapping[str, int]:
-    return dict(sorted(counts.items()))
-
-
-def _without_overlap(spans: list[_Span]) -> list[_Span]:
-    """The spans in the order of the text, of two that overlap the one given first."""
-    taken: list[_Span] = []
-    starts: list[int] = []
-    for span in spans:
-        place = bisect.bisect_left(starts, span.start)
-        free = (place == 0 or taken[place - 1].end <= span.start) and (
-            place == len(taken) or span.end <= taken[place].start
-        )
-        if free and span.end > span.start:
-            taken.insert(place, span)
-            starts.insert(place, span.start)
-    return taken
+    return "".join([*pieces, text[position:]])
