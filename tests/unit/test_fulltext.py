@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from moon.clock import format_ms
 from moon.fulltext import (
     Filters,
     IndexBusy,
@@ -231,3 +232,28 @@ def test_common_words_are_counted_at_the_end_of_a_run(index: TextIndexWriter) ->
     index.finish()
     assert index.frequencies(["lantern", "7"]) == {"lantern": 40}
     index.finish()
+
+
+HOUR = 3_600_000
+NOON = 1_778_241_600_000
+
+
+@pytest.mark.parametrize("hours", [1, 5])
+def test_a_span_of_time_finds_what_was_said_in_it_however_long_the_episode(index: TextIndexWriter, hours: int) -> None:
+    """63 messages, so far apart that they are one episode of up to thirteen days."""
+    times = [NOON + number * hours * HOUR for number in range(63)]
+    index.add_segment(source("a"), [row("word", f"e{n}", n + 2, when=format_ms(at)) for n, at in enumerate(times)])
+    for number, at in enumerate(times):
+        (found_row,) = index.rows(index.in_time(at, at + 1, Filters(), 100))
+        assert found_row.event_id == f"e{number}"
+    assert index.in_time(NOON - HOUR, NOON, Filters(), 100) == []
+    assert index.in_time(times[-1] + 1, times[-1] + HOUR, Filters(), 100) == []
+
+
+def test_a_span_of_time_finds_what_stands_out_of_order_or_behind_what_is_not_dated(index: TextIndexWriter) -> None:
+    times = [None, NOON, NOON - HOUR, NOON + HOUR, NOON]
+    index.add_segment(source("a"), [row("a", f"e{n}", n + 2, when=at and format_ms(at)) for n, at in enumerate(times)])
+    index.add_segment(source("b"), [row("b", "f", 2, when=format_ms(NOON - 2 * HOUR))])
+    for at, event in ((NOON - HOUR, "e2"), (NOON + HOUR, "e3"), (NOON - 2 * HOUR, "f")):
+        assert [each.event_id for each in index.rows(index.in_time(at, at + 1, Filters(), 100))] == [event]
+    assert index.time_range() == (NOON - 2 * HOUR, NOON + HOUR)

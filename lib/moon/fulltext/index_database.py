@@ -45,7 +45,7 @@ CREATE TABLE episode (
     id INTEGER PRIMARY KEY, session INTEGER NOT NULL, rows INTEGER NOT NULL, first_at INTEGER, last_at INTEGER
 );
 CREATE INDEX episode_by_session ON episode (session, id);
-CREATE INDEX episode_by_time ON episode (first_at);
+CREATE INDEX episode_by_time ON episode (first_at, last_at);
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, event_id TEXT NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
     role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL, language TEXT NOT NULL

@@ -143,9 +143,9 @@ class TextIndex:
             for row in self._rows(
                 # `+` keeps SQLite from walking all messages instead of those of the episodes.
                 "SELECT message.id FROM episode CROSS JOIN message ON message.id BETWEEN episode.id << 6 "
-                "AND (episode.id << 6) + 63 WHERE first_at BETWEEN ? AND ? AND +episode.id BETWEEN ? AND ? "
+                "AND (episode.id << 6) + 63 WHERE first_at < ? AND last_at >= ? AND +episode.id BETWEEN ? AND ? "
                 "AND at BETWEEN ? AND ? LIMIT ?",
-                (since - 86_400_000, until, low >> EPISODE_SHIFT, high >> EPISODE_SHIFT, since, until - 1, limit),
+                (until, since, low >> EPISODE_SHIFT, high >> EPISODE_SHIFT, since, until - 1, limit),
             )
         ]
 
@@ -181,7 +181,7 @@ class TextIndex:
     def time_range(self) -> tuple[int, int]:
         """The first and the last instant that any message was written, (0, 0) when none is dated."""
         first = self._rows("SELECT min(first_at) FROM episode WHERE first_at > 0")[0][0]
-        last = self._rows("SELECT max(first_at) FROM episode")[0][0]
+        last = self._rows("SELECT max(last_at) FROM episode")[0][0]
         return first or 0, last or 0
 
     def rows(self, ids: Sequence[int]) -> list[StoredRow]:

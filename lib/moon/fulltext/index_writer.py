@@ -135,7 +135,7 @@ class _Filling:
         )
         self.segment = self._number("SELECT last_insert_rowid()")
         self.episode, self.used, self.last_at, self.language = self._last_episode()
-        self.in_episode = 0
+        self.in_episode = self.earliest = self.latest = 0
         self.added = 0
         self.spoken: Counter[str] = Counter()
         self.words: list[tuple[int, str]] = []
@@ -204,6 +204,9 @@ class _Filling:
         self.in_episode += 1
         self.added += 1
         self.last_at = at or self.last_at
+        # Times may be missing or run backwards in a transcript; an episode spans all that are there.
+        self.earliest = min(self.earliest or at, at or self.earliest)
+        self.latest = max(self.latest, at)
 
     def _write(self) -> None:
         self.run_many("INSERT INTO words (rowid, text) VALUES (?, ?)", self.words)
@@ -213,11 +216,14 @@ class _Filling:
             written.clear()
 
     def _end_episode(self) -> None:
-        self.run(
-            "UPDATE episode SET rows = rows + ?, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?",
-            (self.in_episode, self.last_at, self.episode),
-        )
-        self.in_episode = 0
+        self.run("UPDATE episode SET rows = rows + ? WHERE id = ?", (self.in_episode, self.episode))
+        if self.latest:
+            self.run(
+                "UPDATE episode SET last_at = max(last_at, ?), first_at = min(coalesce(nullif(first_at, 0), ?), ?) "
+                "WHERE id = ?",
+                (self.latest, self.earliest, self.earliest, self.episode),
+            )
+        self.in_episode = self.earliest = self.latest = 0
 
     def _begin_episode(self, at: int) -> None:
         self._end_episode()
