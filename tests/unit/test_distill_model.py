@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.loopback_providers import honest_answer
+from tests.support.scripted_model import Scripted
 from tests.support.settings import changed
 
 from moon import config as configuration
@@ -26,7 +27,6 @@ from moon.errors import ConfigInvalid
 from moon.model.model_caller import Caller
 from moon.model.model_port import AnswerUnusable, BudgetSpent, Model, ModelBroken, ModelFailed, ProviderAbsent, Question
 from moon.model.provider_state import ModelMemory
-from moon.model.scripted import Scripted
 from moon.model.tokens import estimate_tokens
 from moon.paths import Home
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.scripted_model import Scripted
 from tests.support.settings import changed
 
 from moon import config as configuration
@@ -27,7 +28,6 @@ from moon.model.model_port import (
     seconds,
 )
 from moon.model.provider_state import ModelMemory
-from moon.model.scripted import Scripted
 from moon.model.tokens import estimate_tokens
 from moon.paths import Home
 

@@ -18,9 +18,6 @@ from moon.paths import Home
 
 Document = dict[str, Any]
 STATIONS = ("archive", "index", "prune", "distill", "rollover")
-# What a station says of one session. `nothing`: there was nothing left to do. `deferred`: not now, at the next tick.
-# `refused`: a promise would be broken. `failed`: it was tried.
-OUTCOMES = ("done", "nothing", "deferred", "refused", "failed")
 
 
 def new_cycle(usage: Document, origin: str) -> Document:

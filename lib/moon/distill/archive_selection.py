@@ -18,7 +18,6 @@ class Wanted:
 
     archives: frozenset[str] = frozenset()
     provider: str = ""
-    day: str = ""
 
 
 @dataclass(frozen=True)

@@ -110,15 +110,6 @@ def _starts(block: bytes) -> bytes:
     return (b"0 " if len(found.group(1)) > 15 else b"1 ") + found.group(1)
 
 
-def has_block(path: Path, sha256: str) -> bool:
-    """Whether this file holds the whole block of that archive."""
-    try:
-        content = read_bounded(path)
-    except FileNotFoundError:
-        return False
-    return begin_mark(sha256).encode() in content and end_mark(sha256).encode() in content
-
-
 def write_block(folder: Path, sha256: str, block: str, day: str) -> Path:
     """Put a block into the day's file, in one step, keeping what others write there meanwhile.
 

@@ -51,16 +51,6 @@ class Distillation:
         """Beside each list of strings, the event ids of each."""
         return {name: [list(item.sources) for item in items] for name, items in self.lists.items()}
 
-    def as_markdown(self, level: int = 3) -> str:
-        """Headed lists for a person to read; empty lists are left out."""
-        blocks = []
-        for name, items in self.lists.items():
-            if items:
-                mark = "`" if name in ("commands", "identifiers") else ""
-                lines = "\n".join(f"- {code(item.text) if mark else item.text}" for item in items)
-                blocks.append(f"{'#' * level} {TITLES[name]}\n\n{lines}\n")
-        return "\n".join(blocks)
-
 
 def code(text: str) -> str:
     """A text as Markdown code, whatever backticks it holds."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from moon.config import Distill
 from moon.model.model_port import Model
 
-NAMES = ("gemini", "openai")
-
 
 def open_model(name: str, config: Distill) -> Model:
     """A provider's model, its key read. Raises `ProviderAbsent`."""

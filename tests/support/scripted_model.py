@@ -1,4 +1,4 @@
-"""A model for tests: gives the answers it was told to give, in order, and remembers what it was asked."""
+"""A model that gives the answers it was told to give, in order, and remembers what it was asked."""
 
 from __future__ import annotations
 
