@@ -184,7 +184,7 @@ def prove(scene: Scene) -> None:
         for agent, sessions in json.loads((RECORDED / generation / "expected.json").read_bytes()).items():
             for session_id, expected in sessions.items():
                 target = scene.folder / "restored.jsonl"
-                scene.run("moon-archive", "--restore", session_id, "--agent", agent, "--to", str(target))
+                scene.run("moon-archive", "--restore", session_id, "--agent", agent, "--to", str(target), "--force")
                 if hashlib.sha256(target.read_bytes()).hexdigest() != expected["sha256"]:
                     raise DemoFailed(f"{session_id} was not restored byte for byte")
                 transcripts += 1

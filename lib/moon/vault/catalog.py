@@ -22,7 +22,7 @@ from moon.paths import Home, safe_name
 from moon.vault.catalog_database import connect, discard, is_damage
 from moon.vault.following import follow
 from moon.vault.ledger import Appended, Ledger
-from moon.vault.standing import Line
+from moon.vault.standing import Line, Member
 
 __all__ = ["Catalog", "Identifier", "Part", "Segment", "discard", "open_catalog"]
 FILE_COLUMNS = "agent, session_key, session_id, ordinal, sha256, path, events, bytes, torn, archived_at, parts"
@@ -66,6 +66,20 @@ class Part(NamedTuple):
     first_event_id: str
     last_event_id: str
     first_line: int
+
+    def as_member(self) -> Member:
+        """The segment as a pack's ledger line lists it."""
+        return {
+            "archive_path": self.path,
+            "sha256": self.sha256,
+            "events": self.events,
+            "bytes": self.bytes,
+            "ordinal": self.ordinal,
+            "first_event_id": self.first_event_id,
+            "last_event_id": self.last_event_id,
+            "archived_at": self.archived_at,
+            "torn": self.torn,
+        }
 
 
 class Identifier:
@@ -116,6 +130,15 @@ class Catalog:
         """
         if self.position()[0] == added.start:
             self.set_position(added.end, added.tip)
+
+    def packed_until(self) -> str:
+        """The local date, `YYYY-MM-DD`, before which small files were joined; empty when that was never done."""
+        return str(self.connection.execute("SELECT packed_until FROM meta").fetchone()[0])
+
+    def note_packed_until(self, date: str) -> None:
+        """Note that all days before this date are joined."""
+        with self.connection:
+            self.connection.execute("UPDATE meta SET packed_until = ?", (date,))
 
     # sessions
 

@@ -51,7 +51,16 @@ class Written:
 
 def segment_path(raw: Path, agent: str, session_key: str, session_id: str, ordinal: int, compressed: bool) -> Path:
     """`archives/raw/<agent>/<session key>.<session id>.<ordinal>.jsonl[.zst]`, safe for any key and id."""
-    name = f"{safe_name(session_key or 'unlisted')}.{safe_name(session_id)}.{ordinal:05d}.jsonl"
+    return _path(raw, agent, session_key, session_id, f"{ordinal:05d}", compressed)
+
+
+def pack_path(raw: Path, agent: str, session_key: str, session_id: str, first: int, last: int) -> Path:
+    """`….<first ordinal>-<last ordinal>.jsonl.zst`: packs are always compressed, and no segment has such a name."""
+    return _path(raw, agent, session_key, session_id, f"{first:05d}-{last:05d}", compressed=True)
+
+
+def _path(raw: Path, agent: str, session_key: str, session_id: str, number: str, compressed: bool) -> Path:
+    name = f"{safe_name(session_key or 'unlisted')}.{safe_name(session_id)}.{number}.jsonl"
     return raw / safe_name(agent) / (name + (".zst" if compressed else ""))
 
 
