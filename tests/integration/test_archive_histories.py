@@ -13,13 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support import events
 from tests.support.archiving import Archiver
+from tests.support.crash import killed_at
 from tests.support.moon import archived_events, files_below
 from tests.support.properties import examples
 from tests.support.stores import BUILDERS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.openclaw.events import event_id
-from moon.vault.catalog import Catalog, discard
+from moon.vault.catalog import Catalog, discard, open_catalog
 from moon.vault.ledger import GENESIS, line_hash
+from moon.vault.packing import pack_past_days
 
 KEY = "agent:main:main"
 TEXTS = (
@@ -165,9 +167,13 @@ def unsynchronised_catalog(begin):
     return begin_faster
 
 
-def histories(names: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, int, bool]]]:
-    """(what happens, a choice in it, does the archive look afterwards)"""
-    step = st.tuples(st.sampled_from(names), st.integers(0, 40), st.booleans())
+# What the archive does after a step: nothing, look, look and join its files, or be killed while it joins them.
+AFTERWARDS = ("", "look", "pack", "killed")
+
+
+def histories(names: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, int, str]]]:
+    """(what happens, a choice in it, what the archive does afterwards)"""
+    step = st.tuples(st.sampled_from(names), st.integers(0, 40), st.sampled_from(AFTERWARDS))
     return st.lists(step, min_size=1, max_size=14)
 
 
@@ -189,6 +195,27 @@ def look_and_check(archiver: Archiver, builder, history: History) -> None:
     again = archiver.archive(history.session_id)
     assert (again.archives, again.new, again.seen) == ([], 0, len(history.all_lines))
     assert files_below(archiver.home.archives) == before
+
+
+def pack(archiver: Archiver) -> None:
+    """Join everything: by the clock all of it is from days long past."""
+    with pytest.MonkeyPatch.context() as patch, open_catalog(archiver.home) as catalog:
+        patch.setenv("MOON_NOW", "2099-01-01T00:00:00.000Z")
+        assert pack_past_days(catalog, "UTC", bounded=False).problems == []
+
+
+def pack_and_check(archiver: Archiver, history: History, killed_first_at: int | None) -> None:
+    """Join the files, after a run that dies on the way where that is wanted; the archive holds what it held."""
+    held = {session_id: archiver.held(session_id) for session_id in history.seen}
+    restored = {session_id: archiver.restored(session_id) for session_id in history.seen}
+    if killed_first_at is not None:
+        killed_at(killed_first_at, lambda: pack(archiver))
+        assert {session_id: archiver.restored(session_id) for session_id in history.seen} == restored
+    pack(archiver)
+    assert {session_id: archiver.held(session_id) for session_id in history.seen} == held
+    assert {session_id: archiver.restored(session_id) for session_id in history.seen} == restored
+    assert archiver.damage() == []
+    assert len(list(archiver.home.raw.rglob("*.jsonl*"))) == len(history.seen), "a file a session is left"
 
 
 def check_at_rest(archiver: Archiver, history: History) -> None:
@@ -232,6 +259,8 @@ def test_any_history_is_archived_exactly_once(tmp_path_factory, generation, comp
         getattr(history, name)(choice)
         if looks:
             look_and_check(archiver, builder, history)
+        if looks in ("pack", "killed"):
+            pack_and_check(archiver, history, choice if looks == "killed" else None)
     look_and_check(archiver, builder, history)
     check_at_rest(archiver, history)
     shutil.rmtree(folder)

@@ -44,12 +44,25 @@ def select_archives(
         if wanted.archives and segment.sha256 not in wanted.archives:
             continue
         record = record_of(segment.sha256)
-        if record is None:
+        if record is None and segment.parts and not wanted.provider:
+            yield from _select_parts(segment, [record_of(part) for part in segment.parts])
+        elif record is None:
             yield Step(segment)
         elif wanted.provider and record["provider"] != wanted.provider:
             yield Step(segment, replaces=record, wanted=wanted.provider)
         elif record["memory_file"] is None and says_something(record):
             yield Step(segment, unwritten=record)
+
+
+def _select_parts(pack: Segment, records: list[Record | None]) -> Iterator[Step]:
+    """A pack needs no work where each archive in it has its record; else it is distilled as one."""
+    known = [record for record in records if record is not None]
+    if len(known) < len(records):
+        yield Step(pack)
+        return
+    for record in known:
+        if record["memory_file"] is None and says_something(record):
+            yield Step(pack, unwritten=record)
 
 
 def says_something(record: Record) -> bool:

@@ -46,14 +46,14 @@ class TextIndexWriter(TextIndex):
 
         Rows come in archive order, the segments of one session in the order of the ledger.
         """
-        with self._transaction():
+        with self.transaction():
             if self.has_segment(source.sha256):
                 return 0
             return _Filling(self.connection, source).fill(rows)
 
     def forget_segment(self, sha256: str) -> int:
         """Take a segment out again; returns how many rows went."""
-        with self._transaction():
+        with self.transaction():
             found = self._rows("SELECT id FROM segment WHERE sha256 = ?", (sha256,))
             if not found:
                 return 0
@@ -93,7 +93,7 @@ class TextIndexWriter(TextIndex):
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _recount(self, total: int) -> None:
-        with self._transaction():
+        with self.transaction():
             self.connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             self.connection.execute("DELETE FROM common_word")
             self.connection.execute(
@@ -102,7 +102,8 @@ class TextIndexWriter(TextIndex):
             self.connection.execute("UPDATE state SET counted_rows = ?", (total,))
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All of the block, or nothing of it."""
         with translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:

@@ -23,6 +23,7 @@ from moon.fulltext import (
     TextIndexWriter,
     open_writer,
 )
+from moon.fulltext.index_packs import Moved, take_over
 from moon.index.index_steps import Made, Step, plan_steps
 from moon.openclaw.events import parse
 from moon.paths import Home
@@ -93,12 +94,25 @@ class Indexer:
 
     def _feed(self, found: Iterable[Segment]) -> Made:
         made = Made()
+        found = list(found)
+        for pack in (each for each in found if each.parts):
+            self._take_over(pack)
         for step in list(plan_steps(found, self.is_findable, self.has_page)):
             try:
                 carry_out(self.home, self.index, self.redactor, step, made)
             except ArchiveDamaged as error:
                 made.problems.append(error.message)
         return made
+
+    def _take_over(self, pack: Segment) -> None:
+        """Let a pack stand for the archives in it, in the index and among the pages."""
+        if self.index.has_segment(pack.sha256):
+            return
+        parts = self.catalog.parts(pack.path)
+        moved = [Moved(part.sha256, part.first_line) for part in parts]
+        take_over(self.index, _index_source(source_of(self.home, pack)), moved)
+        for part in parts:
+            page_path(self.home, self.home.root / part.path).unlink(missing_ok=True)
 
     def is_findable(self, segment: Segment) -> bool:
         """Does a search bring this archive back?"""

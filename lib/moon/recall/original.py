@@ -8,6 +8,7 @@ from moon.openclaw.events import event_id
 from moon.paths import Home
 from moon.vault import segments
 from moon.vault.ledger import Ledger
+from moon.vault.places import locate_line
 
 LEAST_CHARS = 6
 SHOWN = 3
@@ -82,8 +83,9 @@ def _searched(home: Home, event: str, session: str | None) -> list[tuple[str, in
 
 
 def _line(home: Home, path: str, wanted: int) -> bytes:
-    for number, line in enumerate(segments.lines(home.root / path), 1):
-        if number == wanted:
+    file, place = locate_line(home, path, wanted)
+    for number, line in enumerate(segments.lines(file), 1):
+        if number == place:
             return line
     raise ArchiveDamaged(
         f"archive {path} has no line {wanted}", path=path, hint="`moon-archive --verify` checks all archives"

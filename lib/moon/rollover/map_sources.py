@@ -22,14 +22,20 @@ def segments_of_window(catalog: Catalog, agent: str, session_key: str, session_i
 
 
 def distillations_of(home: Home, segments: list[Segment]) -> list[dict[str, Any]]:
-    """The DistillationRecords of these archives, oldest first; one that is missing or invalid is passed over."""
+    """The DistillationRecords of these archives and of those in packs, oldest first; what is unreadable is left out."""
     found = []
     for segment in segments:
-        try:
-            found.append(schema.read("distillation", home.distillations / f"{segment.sha256}.json"))
-        except (FileNotFoundError, MoonError):
-            continue
+        own = _record(home, segment.sha256)
+        records = [own] if own else [_record(home, part) for part in segment.parts]
+        found += [record for record in records if record]
     return found
+
+
+def _record(home: Home, sha256: str) -> dict[str, Any] | None:
+    try:
+        return schema.read("distillation", home.distillations / f"{sha256}.json")
+    except (FileNotFoundError, MoonError):
+        return None
 
 
 def archive_references(home: Home, segments: list[Segment]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from moon.clock import parse_ms
 from moon.projection import one_line
+from moon.text import readable_size
 
 Document = dict[str, Any]
 LABEL = 12
@@ -37,7 +38,7 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
         yield "unfinished", f"cycle {cycle['cycle_id']}, next {step}, begun {ago(cycle['created_at'], now)}{resumed}"
     kept = document["archives"]
     last = f", the last {ago(kept['last_at'], now)}" if kept["last_at"] else ""
-    size = human(kept["bytes"])
+    size = readable_size(kept["bytes"])
     yield "archives", f"{kept['archives']} of {kept['sessions']} sessions, {kept['events']} events, {size}{last}"
     index = document["index"]
     lag = f", {index['lag']} archives NOT yet indexed (`moon-index --all`)" if index["lag"] else ""
@@ -45,9 +46,9 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     if document["distillation"] is not None:
         yield "models", _models(document["distillation"])
     disk = document["disk"]
-    free = "" if disk["free_bytes"] is None else f"; {human(disk['free_bytes'])} free"
+    free = "" if disk["free_bytes"] is None else f"; {readable_size(disk['free_bytes'])} free"
     parts = (("archives", "raw_bytes"), ("pages", "pages_bytes"), ("index", "index_bytes"))
-    yield "disk", ", ".join(f"{name} {human(disk[field])}" for name, field in parts) + free
+    yield "disk", ", ".join(f"{name} {readable_size(disk[field])}" for name, field in parts) + free
     counted = [f"{name.replace('_', ' ')} {n}" for name, n in document["counters"].items() if "nothing" not in name]
     if counted:
         yield "counters", ", ".join(counted)
@@ -111,12 +112,3 @@ def span(seconds: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def human(size: float) -> str:
-    """`4.5 MB`"""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -245,8 +245,9 @@ class Catalog:
         return [Part(*row)._replace(torn=bool(row[6])) for row in rows]
 
     def has_path(self, path: str) -> bool:
-        """Is this the path, relative to MOON_HOME, of a segment that the ledger names, wherever it lies by now?"""
-        return bool(self.connection.execute("SELECT 1 FROM segments WHERE path = ?", (path,)).fetchone())
+        """Does the ledger name this path, relative to MOON_HOME, whatever became of the file by now?"""
+        sql = "SELECT 1 FROM segments WHERE path = ? UNION SELECT 1 FROM former_packs WHERE path = ?"
+        return bool(self.connection.execute(sql, (path, path)).fetchone())
 
     def unnamed(self, agent: str) -> list[Path]:
         """The files of an agent that no ledger line names: looked for once, when the catalog is first asked."""
@@ -271,10 +272,14 @@ class Catalog:
 
     def left_over(self, agent: str) -> list[tuple[Path, Path]]:
         """(file, the file that holds its segment now) of an agent: a crash kept the first from being removed."""
-        sql = "SELECT files.path FROM segments JOIN files ON files.id = segments.file WHERE segments.path = ?"
+        sql = (
+            "SELECT files.path FROM segments JOIN files ON files.id = segments.file "
+            "WHERE segments.path = ? OR segments.id = (SELECT segment FROM former_packs WHERE path = ?)"
+        )
         found = []
         for path in self._strangers(agent):
-            row = self.connection.execute(sql, (self.home.relative(path),)).fetchone()
+            own = self.home.relative(path)
+            row = self.connection.execute(sql, (own, own)).fetchone()
             if row:
                 found.append((path, self.home.root / str(row[0])))
         return found

@@ -12,6 +12,7 @@ from moon.vault.ledger import GENESIS
 VERSION = 2
 # `files` are what stands on the disk, `segments` what was archived at once; a pack is a file of several segments.
 # `files.place` is the number of a file's first segment, so that order by it is the order of the conversations.
+# `former_packs` are packs that a later one took the place of, each with one of its segments.
 # `segments.file` is 0 for a segment that is lost; `entered` says whether its events are in `events`.
 SCHEMA = """
 CREATE TABLE meta (version INTEGER, ledger_bytes INTEGER, ledger_tip TEXT, packed_until TEXT);
@@ -33,13 +34,14 @@ CREATE TABLE segments (
 CREATE INDEX segments_of_session ON segments (session, ordinal);
 CREATE INDEX segments_of_file ON segments (file, first_line);
 CREATE INDEX segments_by_sha ON segments (sha256);
+CREATE TABLE former_packs (path TEXT PRIMARY KEY, segment INTEGER) WITHOUT ROWID;
 CREATE TABLE links (agent TEXT, session_key TEXT, linked_at TEXT);
 CREATE INDEX links_of_session ON links (agent, session_key);
 CREATE TABLE events (
     session INTEGER, event_id TEXT, digest BLOB, segment INTEGER, line INTEGER, PRIMARY KEY (session, event_id, digest)
 ) WITHOUT ROWID;
 """
-TABLES = ("sessions", "files", "segments", "links", "events")
+TABLES = ("sessions", "files", "segments", "former_packs", "links", "events")
 
 
 def connect(path: Path) -> sqlite3.Connection:

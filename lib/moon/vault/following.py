@@ -99,7 +99,9 @@ def read_pack(catalog: Catalog, record: Line) -> None:
     marks = ",".join("?" * len(numbers))
     old = [file for (file,) in run(f"SELECT DISTINCT file FROM segments WHERE id IN ({marks})", numbers).fetchall()]
     names = ("ordinal", "sha256", "archive_path", "events", "bytes")
+    _remember_packs(catalog, old)
     run("DELETE FROM files WHERE path = ?", (record["archive_path"],))
+    run("DELETE FROM former_packs WHERE path = ?", (record["archive_path"],))
     cursor = run(
         "INSERT INTO files (place, session, ordinal, sha256, path, events, bytes, torn, archived_at, parts) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -117,6 +119,16 @@ def read_pack(catalog: Catalog, record: Line) -> None:
         catalog.home.root / record["archive_path"],
         list(zip(numbers, record["segments"], strict=True)),
     )
+
+
+def _remember_packs(catalog: Catalog, files: Iterable[int]) -> None:
+    """Note the packs among files that something takes the place of, so that what is left over of them is known."""
+    for file in files:
+        catalog.connection.execute(
+            "INSERT OR REPLACE INTO former_packs SELECT path, (SELECT min(id) FROM segments WHERE file = files.id) "
+            "FROM files WHERE id = ? AND parts != ''",
+            (file,),
+        )
 
 
 def _number(catalog: Catalog, session: int, member: Line) -> int:
@@ -169,6 +181,7 @@ def read_retired(catalog: Catalog, record: Line) -> None:
     session = catalog.session(record["agent"], record["session_key"], record["session_id"])
     number = _number(catalog, session, record)
     old = run("SELECT file FROM segments WHERE id = ?", (number,)).fetchone()[0]
+    _remember_packs(catalog, [old])
     run("DELETE FROM events WHERE session = ? AND segment = ?", (session, number))
     run("UPDATE segments SET file = 0, entered = 0 WHERE id = ?", (number,))
     _drop_empty(catalog, [old])
