@@ -17,7 +17,7 @@ from moon.clock import format_ms, local_date, now_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle import session_states as states
-from moon.errors import MoonError
+from moon.errors import ArchiveDamaged, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader
 from moon.paths import Home
@@ -43,7 +43,7 @@ def gather(home: Home, config: Config) -> Document:
 
     now = now_ms()
     state = _read_state(home, problems)
-    lines: list[Line] = part(lambda: list(Ledger(home.ledger).archives()), [])
+    lines: list[Line] = part(lambda: _archives(Ledger(home.ledger), problems), [])
     actions = last_actions(part(lambda: _audit_tail(home.audit_log), b"").splitlines())
     kept = Counter((line["agent"], line["session_key"]) for line in lines)
     cycle = part(lambda: _latest_cycle(home, state.open_cycle), None)
@@ -69,6 +69,16 @@ def gather(home: Home, config: Config) -> Document:
         "disk": _disk(home),
     }
     return {**document, "problems": [error.as_dict() for error in problems]}
+
+
+def _archives(ledger: Ledger, problems: list[MoonError]) -> list[Line]:
+    """The archives that stand; a ledger with lines that cannot be read is a problem, and the others count."""
+    unread = sum(1 for _ in ledger.raw_lines()) - sum(1 for _ in ledger.numbered())
+    if unread:
+        what = f"{unread} line{'' if unread == 1 else 's'} of the ledger cannot be read"
+        hint = "`moon-archive --verify` names each; `moon-archive --repair` takes in again what it named"
+        problems.append(ArchiveDamaged(what, path=str(ledger.path), hint=hint))
+    return list(ledger.archives())
 
 
 def _is_set_up(home: Home) -> bool:
