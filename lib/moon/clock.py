@@ -72,16 +72,17 @@ def _with_offset(text: str) -> str:
 def zone(name: str) -> tzinfo | None:
     """The time zone of that IANA name; the machine's own zone (None, as datetime means it) for an empty name.
 
-    Raises `LookupError` for an unknown name.
+    Raises `LookupError` for an unknown name, and says so where this machine knows no zone at all.
     """
     if not name:
         return None
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise LookupError(f"unknown time zone {name!r}") from error
+        bare = "" if available_timezones() else ": no time zone data is installed (package tzdata); run `make venv`"
+        raise LookupError(f"unknown time zone {name!r}{bare}") from error
 
 
 def local_date(instant: int, zone_name: str) -> date:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import zoneinfo
 from datetime import date
 
 import pytest
@@ -78,6 +80,28 @@ def test_dates_are_local(name, day):
 def test_unknown_zones(name):
     with pytest.raises(LookupError):
         zone(name)
+
+
+@pytest.fixture
+def slim_machine():
+    """A machine without time zones of its own, as small containers are."""
+    zoneinfo.reset_tzpath([])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
+
+
+def test_zones_are_known_where_the_machine_has_none(slim_machine):
+    assert local_date(1795327200000, "Pacific/Honolulu") == date(2026, 11, 21)
+
+
+def test_without_any_zones_the_package_is_named(slim_machine, monkeypatch):
+    for name in [each for each in sys.modules if each.split(".")[0] == "tzdata"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    with pytest.raises(LookupError, match="package tzdata.*make venv"):
+        zone("Europe/Berlin")
 
 
 def test_no_name_is_the_machine_s_own_zone():
