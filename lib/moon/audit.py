@@ -1,4 +1,7 @@
-"""The audit log: one JSON line for every action, also a refused one. No transcript text and no secret goes in."""
+"""The audit log: one JSON line for every action, also a refused one. No transcript text and no secret goes in.
+
+It is append-only and comes in parts: a full one is set aside, and years later it goes (`moon.log_parts`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,12 @@ from typing import Any
 
 from moon.clock import now_text
 from moon.files import append_line
+from moon.log_parts import set_aside_when_full
 from moon.paths import Home
+
+# Some fifty thousand lines a part: about a year of one busy agent.
+PART_BYTES = 16 << 20
+PARTS_KEPT = 4
 
 
 def record(
@@ -38,4 +46,5 @@ def record(
         "reason": reason,
         **more,
     }
+    set_aside_when_full(home.audit_log, PART_BYTES, PARTS_KEPT)
     append_line(home.audit_log, json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"), durable=False)

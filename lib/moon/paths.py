@@ -24,6 +24,11 @@ def safe_name(text: str, limit: int = 48) -> str:
     return f"{plain}.{digest}" if plain else digest
 
 
+def launchd_log(user_home: Path) -> Path:
+    """Where launchd writes what a tick says, on macOS."""
+    return user_home / "Library" / "Logs" / "moon-sample.log"
+
+
 class Home:
     """The folder MOON_HOME and what lies in it."""
 

@@ -161,7 +161,9 @@ def test_fields_of_a_later_minor_version_do_no_harm(home):
     assert problem is None and len(state.sessions) == 1
 
 
-def test_rebuilt_from_ledger_and_audit_log(tmp_path):
+def test_rebuilt_from_ledger_and_audit_log(tmp_path, monkeypatch):
+    # Each line in a part of its own.
+    monkeypatch.setattr(audit, "PART_BYTES", 1)
     archiver = Archiver(tmp_path)
     store = JsonlStoreBuilder(archiver.state_dir)
     for number in (1, 2):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 from moon import config as configuration
 from moon.cli.run_tool import say_error
 from moon.clock import format_ms, now_ms
 from moon.cycle import session_states as states
-from moon.errors import DONE, FAILED, PARTIAL
+from moon.errors import DONE, FAILED, PARTIAL, MoonError
 from moon.files import Lock
-from moon.paths import Home
+from moon.log_parts import set_aside_when_full
+from moon.paths import Home, launchd_log
 from moon.sampling import sampler
 
+LAUNCHD_LOG_BYTES = 4 << 20
 EXAMPLES = """\
   moon-sample                                  one tick, as the timer runs it
   moon-sample --no-exec --json | jq .sessions  how full every session is, and what is due
@@ -61,6 +65,7 @@ def show(home: Home, config: configuration.Config) -> int:
 def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     """One look under the lock; goes on as the first station when something is due."""
     lock = Lock.take(home.lock_file)
+    bound_launchd_log()
     state, problem = states.load(home)
     if problem is not None:
         say_error("moon-sample", problem)
@@ -79,6 +84,13 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
         sampler.start(home, document, lock)
     states.save(home, state)
     return exit_code(sample)
+
+
+def bound_launchd_log() -> None:
+    """launchd keeps no bound on what it writes for us; systemd's journal has its own."""
+    if sys.platform == "darwin":
+        with contextlib.suppress(MoonError):
+            set_aside_when_full(launchd_log(Path.home()), LAUNCHD_LOG_BYTES, keep=1)
 
 
 def print_usage(sample: sampler.Sample, now: int) -> None:

@@ -6,6 +6,7 @@ audit log; nothing destructive depends on it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from moon import schema
 from moon.clock import format_ms, now_ms, parse_ms
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import atomic_writer, read_bounded, write_all
+from moon.log_parts import parts
 from moon.paths import Home
 
 NORMAL = "Normal"
@@ -211,8 +213,8 @@ def rebuild(home: Home) -> State:
 
 
 def _audit_lines(home: Home) -> Iterator[dict[str, Any]]:
-    try:
-        with home.audit_log.open("rb") as stream:
+    for path in parts(home.audit_log):
+        with contextlib.suppress(OSError), path.open("rb") as stream:
             for line in stream:
                 try:
                     entry = json.loads(line)
@@ -220,5 +222,3 @@ def _audit_lines(home: Home) -> Iterator[dict[str, Any]]:
                     continue
                 if isinstance(entry, dict):
                     yield entry
-    except OSError:
-        return

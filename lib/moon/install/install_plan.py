@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moon.install.unit_files import render_launchd, render_systemd
+from moon.paths import launchd_log
 
 SYSTEMD_UNITS = ("moon-sample.service", "moon-sample.timer")
 LAUNCHD_LABEL = "local.moon.sample"
@@ -82,7 +83,7 @@ def _units(facts: Facts) -> list[Text]:
     environment["MOON_HOME"] = str(facts.moon_home)
     if facts.platform == "darwin":
         name = f"{LAUNCHD_LABEL}.plist"
-        log = facts.user_home / "Library" / "Logs" / "moon-sample.log"
+        log = launchd_log(facts.user_home)
         content = render_launchd(facts.templates[name], program, log, facts.interval, environment)
         return [Text(facts.units / name, content)]
     return [

@@ -20,6 +20,7 @@ from moon.cycle import session_states as states
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader
+from moon.log_parts import parts
 from moon.paths import Home
 from moon.status.status_meaning import known_sessions, last_actions, open_cycle, session_entry, without_done
 from moon.vault.ledger import Ledger, Line
@@ -117,16 +118,20 @@ def _latest_cycle(home: Home, cycle_id: str) -> Document | None:
         return None
 
 
-def _audit_tail(path: Path) -> bytes:
-    """The end of the audit log; its first line may be the end of one."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - AUDIT_TAIL))
-            return stream.read(AUDIT_TAIL)
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise unusable(path, error) from error
+def _audit_tail(log: Path) -> bytes:
+    """The end of the audit log, over the last two of its parts; its first line may be the end of one."""
+    tail = b""
+    for path in reversed(parts(log)[-2:]):
+        left = AUDIT_TAIL - len(tail)
+        try:
+            with path.open("rb") as stream:
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - left))
+                tail = stream.read(left) + tail
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unusable(path, error) from error
+    return tail
 
 
 def _index(home: Home, lines: list[Line]) -> Document:
