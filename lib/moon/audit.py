@@ -5,13 +5,13 @@ It is append-only and comes in parts: a full one is set aside, and years later i
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from moon.clock import now_text
 from moon.files import append_line
 from moon.log_parts import set_aside_when_full
 from moon.paths import Home
+from moon.text import dump_json
 
 # Some fifty thousand lines a part: about a year of one busy agent.
 PART_BYTES = 16 << 20
@@ -47,4 +47,4 @@ def record(
         **more,
     }
     set_aside_when_full(home.audit_log, PART_BYTES, PARTS_KEPT)
-    append_line(home.audit_log, json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"), durable=False)
+    append_line(home.audit_log, dump_json(line).encode(), durable=False)

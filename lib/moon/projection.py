@@ -18,12 +18,12 @@ from pathlib import Path
 
 from moon.openclaw.events import Piece
 from moon.paths import Home
+from moon.text import dump_json, inline, lines
 
 # Folder names that QMD passes over wherever they stand; as an agent's name they get a suffix.
 PASSED_OVER = frozenset({"node_modules", "vendor", "dist", "build"})
 TOOL_CHARS = 4_000
 TEXT_CHARS = 100_000
-CONTROL = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 HEADING = re.compile(r"## (?P<role>[^·]*) · (?P<time>[^·]*) · line (?P<line>\d+) · event (?P<event>.*)")
 
 
@@ -67,26 +67,26 @@ def render_head(source: Source) -> str:
         "sha256": source.sha256,
         "archived_at": source.archived_at,
     }
-    lines = [f"{name}: {json.dumps(value)}" for name, value in fields.items()]
-    title = one_line(source.session_key or source.session_id)
-    return "---\n" + "\n".join(lines) + f"\n---\n\n# {title} · {source.archived_at[:10]}\n"
+    front = [f"{name}: {dump_json(value)}" for name, value in fields.items()]
+    title = _in_heading(source.session_key or source.session_id)
+    return "---\n" + "\n".join(front) + f"\n---\n\n# {title} · {_in_heading(source.archived_at[:10])}\n"
 
 
 def render_message(message: Message) -> str:
     """A heading, and below it every piece of the message."""
-    when = message.timestamp or "no time"
-    heading = f"## {one_line(message.role)} · {when} · line {message.line} · event {one_line(message.event_id)}"
+    when = _in_heading(message.timestamp or "no time")
+    heading = f"## {_in_heading(message.role)} · {when} · line {message.line} · event {_in_heading(message.event_id)}"
     return "\n".join(["", heading, *(_render_piece(piece, message.line) for piece in message.pieces)])
 
 
 def _render_piece(piece: Piece, line: int) -> str:
     is_tool = piece.role in ("toolCall", "toolResult") or piece.tool is not None
-    text = shorten(printable(piece.text), TOOL_CHARS if is_tool else TEXT_CHARS, line)
+    text = shorten(lines(piece.text).rstrip("\n"), TOOL_CHARS if is_tool else TEXT_CHARS, line)
     if not is_tool:
         return "\n" + "\n".join(f"> {each}".rstrip() for each in text.split("\n")) + "\n"
     label = "call" if piece.role == "toolCall" else "result"
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"\n{label} {one_line(piece.tool or '')}".rstrip() + f"\n\n{fence}text\n{text}\n{fence}\n"
+    return f"\n{label} {_in_heading(piece.tool or '')}".rstrip() + f"\n\n{fence}text\n{text}\n{fence}\n"
 
 
 def shorten(text: str, limit: int, line: int) -> str:
@@ -98,15 +98,9 @@ def shorten(text: str, limit: int, line: int) -> str:
     return f"{text[:head]}\n[… {left_out} characters left out; line {line} of the archive has them …]\n{text[-tail:]}"
 
 
-def printable(text: str) -> str:
-    """Text with its line ends as `\\n` and without terminal control characters."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").translate(CONTROL)
-    return lines.encode("utf-8", "replace").decode().rstrip("\n")
-
-
-def one_line(text: str) -> str:
-    """Text as part of a heading."""
-    return " ".join(printable(text).replace("·", " ").split())
+def _in_heading(text: str) -> str:
+    """Text as part of a heading, whose parts stand between dots."""
+    return inline(text.replace("·", " "))
 
 
 @dataclass(frozen=True)

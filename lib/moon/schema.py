@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, write_atomic
+from moon.text import dump_json
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -99,12 +100,12 @@ def parse(kind: str, data: bytes | str, *, path: str = "") -> dict[str, Any]:
 def dump(kind: str, document: dict[str, Any]) -> str:
     """Check a document and give its JSON text with a final newline."""
     check(kind, document)
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    return dump_json(document, indent=1) + "\n"
 
 
 def write(kind: str, document: dict[str, Any], path: Path) -> None:
     """Check a document and write it atomically."""
-    write_atomic(path, dump(kind, document).encode("utf-8", "surrogatepass"))
+    write_atomic(path, dump(kind, document).encode())
 
 
 def read(kind: str, path: Path) -> dict[str, Any]:

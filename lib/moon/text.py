@@ -161,7 +161,11 @@ def readable_size(size: float) -> str:
 
 def dump_json(value: Any, *, indent: int | None = None) -> str:
     """JSON text of exactly this value, its hidden characters as `\\u` escapes; always valid UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return escape_json(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def escape_json(text: str) -> str:
+    """The same JSON with its hidden characters as escapes; they can only stand in its strings."""
     return text if _is_plain(text) else _pattern("odd").sub(_escaped, text)
 
 

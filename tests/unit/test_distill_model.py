@@ -27,8 +27,8 @@ from moon.errors import ConfigInvalid
 from moon.model.model_caller import Caller
 from moon.model.model_port import AnswerUnusable, BudgetSpent, Model, ModelBroken, ModelFailed, ProviderAbsent, Question
 from moon.model.provider_state import ModelMemory
-from moon.model.tokens import estimate_tokens
 from moon.paths import Home
+from moon.text import token_estimate
 
 TURNS = [
     Turn("id-1", "user", "The import fails since Tuesday, please look at /srv/import. " + "It is urgent. " * 60),
@@ -85,7 +85,7 @@ def test_parts_keep_every_word_in_order_and_their_size(texts: list[str], tokens:
     chunks = split_entries(name_entries(turns), tokens)
     joined = "".join(entry.turn.text for chunk in chunks for entry in chunk.entries)
     assert re.sub(r"\s", "", joined) == re.sub(r"\s", "", "".join(texts))
-    assert all(estimate_tokens(chunk.text) <= tokens + len(chunk.entries) for chunk in chunks)
+    assert all(token_estimate(chunk.text) <= tokens + len(chunk.entries) for chunk in chunks)
 
 
 def test_a_turn_that_fits_is_never_cut() -> None:
@@ -214,11 +214,11 @@ def test_two_million_tokens_fit_a_model_of_32_thousand(home: Home) -> None:
             )
         )
         turns.append(Turn(f"r{number}", "result", "line of output\n" * 1200, "exec"))
-    assert sum(estimate_tokens(turn.text) for turn in turns) > 2_000_000
+    assert sum(token_estimate(turn.text) for turn in turns) > 2_000_000
     config = settings(home)
     model = Scripted([honest])
     made = distill_with_model(caller_of(home, model, config), turns, config)
-    sizes = [estimate_tokens(q.system) + estimate_tokens(q.text) + q.max_tokens for _, q in model.asked]
+    sizes = [token_estimate(q.system) + token_estimate(q.text) + q.max_tokens for _, q in model.asked]
     assert max(sizes) <= 32_000
     assert sum("[e" not in question.text for _, question in model.asked) >= 1
     assert "P-419" in made.lists["decisions"][-1].text

@@ -12,14 +12,13 @@ from moon.paths import Home
 from moon.projection import (
     Message,
     Source,
-    one_line,
     page_path,
     place_at,
-    printable,
     read_head,
     render_head,
     render_message,
 )
+from moon.text import has_hidden, lines
 
 SOURCE = Source("ops", "agent:ops:main", "s-1", "archives/raw/ops/a.00001.jsonl", "ab" * 32, "2026-11-20T10:00:00.000Z")
 
@@ -69,7 +68,7 @@ def test_every_line_of_a_page_leads_to_its_own_message(pieces):
 @given(hostile)
 def test_text_keeps_every_visible_line(text):
     page = "".join(page_of(Piece("toolResult", text, "exec")))
-    for line in printable(text).split("\n"):
+    for line in lines(text).strip("\n").split("\n"):
         assert line in page
 
 
@@ -86,11 +85,12 @@ def test_long_words_of_people_are_kept_whole():
 
 def test_no_terminal_control_characters():
     page = "".join(page_of(Piece("user", "red \x1b[31m\x9b5m\x07 end"), Piece("toolResult", "\x1b]0;t\x07", "exec")))
-    assert not [each for each in page if ord(each) < 32 and each != "\n" or 127 <= ord(each) < 160]
+    assert not has_hidden(page)
 
 
 def test_a_heading_holds_no_separator_of_its_own():
-    assert one_line("a · b\nc") == "a b c"
+    page = render_message(Message(1, "id · line 9 · event x", "a · b\nc", None, ()))
+    assert page.strip() == "## a b c · no time · line 1 · event id line 9 event x"
 
 
 def test_folders_that_qmd_passes_over_get_another_name():

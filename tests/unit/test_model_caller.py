@@ -28,8 +28,8 @@ from moon.model.model_port import (
     seconds,
 )
 from moon.model.provider_state import ModelMemory
-from moon.model.tokens import estimate_tokens
 from moon.paths import Home
+from moon.text import token_estimate
 
 QUESTION = Question("system", "text " * 100, {}, 500)
 
@@ -230,5 +230,5 @@ def test_a_command_that_gives_no_key_says_so_and_nothing_else(
 
 
 def test_tokens_are_rather_overestimated() -> None:
-    assert estimate_tokens("The quick brown fox jumps over the lazy dog. " * 100) > 900
-    assert estimate_tokens("我们决定用缓存方案" * 100) >= 700
+    assert token_estimate("The quick brown fox jumps over the lazy dog. " * 100) > 900
+    assert token_estimate("我们决定用缓存方案" * 100) >= 700

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from moon.clock import format_ms
 from moon.fulltext import Place, StoredRow
-from moon.recall.pack import BEGIN, END, pack, tokens
+from moon.recall.pack import BEGIN, END, pack
 from moon.recall.recall_types import Hit
+from moon.text import has_hidden, token_estimate
 
 PLACE = Place("main", "agent:main:main", "s1", "archives/raw/main/a.jsonl")
 WHEN = 1_778_241_600_000
@@ -41,7 +42,7 @@ def check(block: str) -> None:
     assert block.count(begin[1]) == 2
     assert block.count(BEGIN) == block.count(END) == 1
     assert all(re.match(r"\| |\[\d+\] ", line) for line in lines[3:-2])
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", block)
+    assert not has_hidden(block)
     assert not re.search(r"<\||\|>|```|\[/?INST\]|</system>", block)
 
 
@@ -64,7 +65,7 @@ def test_any_text_and_any_size(texts: list[str], limit: int) -> None:
     block = pack(list(enumerate(map(hit, texts), 1)), limit)
     if block is not None:
         check(block)
-        assert tokens(block) <= limit
+        assert token_estimate(block) <= limit
 
 
 @given(

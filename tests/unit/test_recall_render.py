@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moon.recall.render import TextStyle, markdown
-from moon.recall.snippet import WIDTH, clean, cut, mark, marked_spans
-
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from moon.recall.snippet import WIDTH, cut, mark, marked_spans
+from moon.text import has_hidden
 
 
 def document(text: str, **more: object) -> dict[str, object]:
@@ -54,7 +51,7 @@ def test_stems_and_accents_are_marked_as_they_stand() -> None:
 def test_any_text_is_cut_to_one_harmless_line(text: str, stems: set[str]) -> None:
     shown, spans = cut(text, stems)
     assert len(shown) <= WIDTH + 4
-    assert not CONTROL.search(shown)
+    assert not has_hidden(shown)
     assert "\n" not in shown
     assert all(0 <= low < high <= len(shown) for low, high in spans)
 
@@ -70,12 +67,13 @@ def test_text_for_a_terminal() -> None:
 
 @given(st.text(max_size=80))
 def test_no_text_reaches_a_terminal_with_control_characters(text: str) -> None:
-    said = document(
-        clean(text), before=[{"role": text, "timestamp": None, "event_id": "e0", "text": text}], session_key=text
-    )
+    beside = [{"role": text, "timestamp": None, "event_id": "e0", "text": text}]
+    names = {"role": text, "tool": text, "event_id": text, "session_key": text, "archive_path": text}
+    said = document(text, before=beside, after=beside, **names)
     said["notes"] = [text]
     said["degraded"] = [text]
-    assert not CONTROL.search(TextStyle(colour=False, width=80).render(said))
+    assert not has_hidden(TextStyle(colour=False, width=80).render(said))
+    assert not has_hidden(markdown(said))
 
 
 def test_markdown_keeps_text_from_being_markup() -> None:

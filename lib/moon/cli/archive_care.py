@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from moon import audit
+from moon import audit, output
 from moon import config as configuration
 from moon.clock import local_date, now_ms
 from moon.cycle.station_runner import take_lock
@@ -14,7 +13,7 @@ from moon.errors import UsageWrong
 from moon.files import atomic_writer, write_all
 from moon.paths import Home
 from moon.report import Report
-from moon.text import counted, shown
+from moon.text import counted
 from moon.vault.archive_names import select_segments
 from moon.vault.catalog import open_catalog
 from moon.vault.listing import as_lines, list_archives
@@ -50,7 +49,7 @@ def run_list(options: argparse.Namespace) -> int:
     report.outcome = f"{counted(len(listed), 'archive')} of {counted(sessions, 'session')}"
     report.details = list(listed)
     if not options.json:
-        print("\n".join(as_lines(listed)) or "nothing is archived yet")
+        output.tell(*(as_lines(listed) or ["nothing is archived yet"]))
     finish(report, options.json)
     return 0
 
@@ -93,8 +92,7 @@ def run_restore(options: argparse.Namespace) -> int:
     with open_catalog(home) as catalog:
         found = find_archived(catalog, name, options.agent)
         if target == "-":
-            done = [restore(catalog, each[0], each[2], sys.stdout.buffer.write) for each in found]
-            sys.stdout.buffer.flush()
+            done = [restore(catalog, each[0], each[2], output.put_bytes) for each in found]
         else:
             with atomic_writer(Path(target)) as descriptor:
                 done = [restore(catalog, each[0], each[2], lambda data: write_all(descriptor, data)) for each in found]
@@ -123,9 +121,7 @@ def require_target(target: str, force: bool) -> None:
 def finish(report: Report, as_json: bool) -> None:
     """Print the report: one JSON document, or words on stderr."""
     if as_json:
-        sys.stdout.write(report.as_json())
-    print(shown(f"{report.command}: {report.outcome}"), file=sys.stderr)
+        output.put(report.as_json())
+    output.say(f"{report.command}: {report.outcome}")
     for error in report.errors:
-        print(shown(f"  {error['message']}"), file=sys.stderr)
-        if error["hint"]:
-            print(shown(f"    hint: {error['hint']}"), file=sys.stderr)
+        output.say(f"  {error['message']}", *([f"    hint: {error['hint']}"] if error["hint"] else []))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from moon import config as configuration
+from moon import output
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
@@ -84,6 +84,6 @@ def run_rebuild(wait_seconds: float, as_json: bool) -> int:
     report.outcome = made.describe()
     report.details = [{"archives": len(made.archives), "messages": made.messages, "pages": made.pages, "qmd": qmd}]
     if as_json:
-        sys.stdout.write(report.as_json())
-    print(f"moon-index: {report.outcome}; qmd: {qmd['outcome']}", file=sys.stderr)
+        output.put(report.as_json())
+    output.say(f"moon-index: {report.outcome}; qmd: {qmd['outcome']}")
     return report.exit_code

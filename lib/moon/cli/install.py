@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from moon import schema
+from moon import output, schema
 from moon.cli.parser import Parser
 from moon.install import config_pages, installation, machine_facts
 from moon.install.install_plan import Link, plan
@@ -37,7 +36,7 @@ def main(arguments: list[str]) -> int:
     wanted = plan(facts)
     if options.dry_run:
         for each in wanted.things:
-            print(f"{each.path} -> {each.target}" if isinstance(each, Link) else each.path)
+            output.tell(f"{each.path} -> {each.target}" if isinstance(each, Link) else str(each.path))
         return 0
     return finish(installation.install(home, facts, wanted), options.json)
 
@@ -57,7 +56,7 @@ def finish(outcome: installation.Outcome, as_json: bool) -> int:
     if as_json:
         report = Report("moon-install", changed=outcome.changed, details=[*words, *outcome.notes])
         report.outcome = f"made {len(outcome.made)}, removed {len(outcome.removed)}, kept {len(outcome.kept)}"
-        sys.stdout.write(report.as_json())
+        output.put(report.as_json())
         return 0
-    print("\n".join([*words, *outcome.notes] or ["nothing to do"]))
+    output.tell(*([*words, *outcome.notes] or ["nothing to do"]))
     return 0

@@ -14,7 +14,9 @@ MAKE_TOOLS = ("install",)
 def main() -> int:
     """Run `moon.cli.<tool>.main(arguments)` and return its exit code."""
     if len(sys.argv) < 2 or sys.argv[1] not in (*TOOLS, *MAKE_TOOLS):
-        print("moon: call one of " + ", ".join(f"moon-{tool}" for tool in TOOLS), file=sys.stderr)
+        from moon.output import say
+
+        say("moon: call one of " + ", ".join(f"moon-{tool}" for tool in TOOLS))
         return 2
     # Start-up makes many objects and hardly any garbage; looking for some is a tenth of an idle tick.
     gc.set_threshold(50_000)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moon import output
 from moon.cli.parser import Parser
 from moon.errors import UsageWrong
+from moon.text import dump_json, escape_json
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +24,7 @@ EXAMPLES = """\
   moon-recall '"connection refused" -staging tool:exec'    a phrase, not this word, only this tool's results
   moon-recall "deploy script" --since "last tuesday" --role user --context 2
   moon-recall "release checklist" | jq '.results[0]'
-  moon-recall --event EVENT_ID                             the exact original message, from the archive
+  moon-recall --event EVENT_ID                             the original message, from the archive
   moon-recall --queries questions.txt | jq -c .results[0]  one question a line in, one answer a line out
   moon-recall "what did we decide about ports" --inject agent:main:main --pick 1,3
 """
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         return serve()
     _check_usage(options)
     if options.event:
-        return print_event(options.event, options.session)
+        return print_event(options.event, options.session, raw=options.raw)
     from moon import config as configuration
     from moon.paths import Home
     from moon.recall.search import Recall
@@ -88,7 +89,8 @@ def _parser() -> Parser:
     add("--pick", metavar="1,3", help="only these results, also in the pack")
     add("--inject", metavar="SESSION_KEY", help="bring the pack into this live session as a message, at most once")
     add("--queries", metavar="FILE", help="one query a line (- for standard input), one JSON answer a line")
-    add("--event", metavar="ID", help="print the exact original event; the beginning of its id is enough")
+    add("--event", metavar="ID", help="print the original event as JSON; the beginning of its id is enough")
+    add("--raw", action="store_true", help="with --event: its exact bytes, not for a terminal")
     add("--mcp", action="store_true", help="serve search to MCP clients on standard input and output")
     return parser
 
@@ -105,6 +107,8 @@ def _check_usage(options: argparse.Namespace) -> None:
     asked = [bool(options.query), bool(options.queries), bool(options.event)]
     if sum(asked) > 1:
         raise UsageWrong("give a query, or --queries, or --event, not several", hint="see `moon-recall --help`")
+    if options.raw and not options.event:
+        raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
     if options.inject == "":
         raise UsageWrong("--inject needs a session key, not an empty text", hint="for instance agent:main:main")
     if options.inject and not options.query:
@@ -138,8 +142,7 @@ def answer_all(recall: Recall, options: argparse.Namespace) -> int:
     """Answer one question a line; each answer is written before the next line is read."""
     for text in _lines(options.queries):
         document = recall.ask(_request(options, text, recall.config.timezone))
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        output.put(dump_json(document) + "\n")
     return 0
 
 
@@ -159,28 +162,30 @@ def _without_ends(stream: Iterable[str]) -> Iterator[str]:
         yield line.rstrip("\r\n")
 
 
-def print_event(event: str, session: str | None) -> int:
-    """Write the exact bytes of an event, each distinct version once."""
+def print_event(event: str, session: str | None, *, raw: bool) -> int:
+    """Write an event as JSON, each distinct version once: its exact value, or with `raw` its exact bytes."""
     from moon.paths import Home
     from moon.recall.original import originals
 
     for line in originals(Home.from_environment(), event, session):
-        sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+        if raw:
+            output.put_bytes(line + b"\n")
+        else:
+            output.put(escape_json(line.decode("utf-8", "surrogateescape")) + "\n")
     return 0
 
 
 def show(document: dict[str, Any], form: str | None) -> None:
     """Print one answer in the asked form, or in the one that fits where it goes."""
-    terminal = sys.stdout.isatty()
+    terminal = output.is_terminal()
     form = form or ("text" if terminal else "json")
     if form == "json":
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        output.put(dump_json(document, indent=1) + "\n")
         return
     from moon.recall import render
 
     if form == "md":
-        sys.stdout.write(render.markdown(document))
+        output.show(render.markdown(document))
         return
     import shutil
 
@@ -192,4 +197,4 @@ def show(document: dict[str, Any], form: str | None) -> None:
 
         page(text)
     else:
-        sys.stdout.write(text)
+        output.show(text)

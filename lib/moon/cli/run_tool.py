@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from moon import output
 from moon.clock import now_text
 from moon.errors import MoonError, unexpected
 from moon.files import unusable
@@ -17,17 +18,20 @@ def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[s
     """Run a tool's `main`; say errors in words on stderr and, with `--json`, in a CommandReport on stdout."""
     started_at, started = now_text(), time.monotonic()
     failure: MoonError
+    output.hold_descriptors()
     try:
-        code = tool_main(arguments)
-        sys.stdout.flush()
-        return code
+        return _ended(tool_main, arguments)
     except BrokenPipeError:
         # The reader of our output went away, which is how `| head` ends a pipe: not an error worth a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        output.give_up()
         return 141
     except KeyboardInterrupt:
-        print(f"{tool}: interrupted; nothing was left half-written", file=sys.stderr)
+        output.say(f"{tool}: interrupted; nothing was left half-written")
         return 130
+    except output.OutputGone as error:
+        output.give_up()
+        say_error(tool, error)
+        return error.exit_code
     except MoonError as error:
         failure = error
     except OSError as error:
@@ -42,13 +46,22 @@ def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[s
 
         report = Report(tool, outcome=failure.code, started_at=started_at, started=started)
         report.fail(failure)
-        sys.stdout.write(report.as_json())
+        with contextlib.suppress(output.OutputGone):
+            output.put(report.as_json())
     return failure.exit_code
+
+
+def _ended(tool_main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """The exit code, once everything is written out; `--help` and `--version` end by `SystemExit`."""
+    try:
+        code = tool_main(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    output.flush()
+    return code
 
 
 def say_error(tool: str, error: MoonError) -> None:
     """`tool: what happened (which file)` and, on a line of its own, the hint."""
     where = f" ({error.path})" if error.path and error.path not in error.message else ""
-    print(f"{tool}: {error.message}{where}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+    output.say(f"{tool}: {error.message}{where}", *([f"hint: {error.hint}"] if error.hint else []))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moon import config as configuration
+from moon import output
 from moon.cli.run_tool import say_error
 from moon.clock import format_ms, now_ms
 from moon.cycle import session_states as states
@@ -98,7 +99,7 @@ def print_usage(sample: sampler.Sample, now: int) -> None:
     from moon import schema
     from moon.openclaw.usage_rows import usage_document
 
-    sys.stdout.write(schema.dump("usage", usage_document(format_ms(now), sample.rows, sample.problems)))
+    output.put(schema.dump("usage", usage_document(format_ms(now), sample.rows, sample.problems)))
 
 
 def exit_code(sample: sampler.Sample) -> int:

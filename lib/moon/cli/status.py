@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from moon import config as configuration
+from moon import output
 from moon.cli.parser import Parser
 from moon.paths import Home
 from moon.status.status_facts import as_json, gather
@@ -24,5 +23,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     home = Home.from_environment()
     document = gather(home, configuration.load(home))
-    sys.stdout.write(as_json(document) if options.json else "\n".join(describe(document)) + "\n")
+    if options.json:
+        output.put(as_json(document))
+    else:
+        output.tell(*describe(document))
     return 0

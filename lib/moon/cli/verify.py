@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
+from moon import output
 from moon.cli.parser import Parser
 from moon.errors import DONE, FAILED
 from moon.paths import Home
-from moon.projection import one_line
 from moon.report import Report
 from moon.verify.finding import FAIL, WARN, Finding
 from moon.verify.run_checks import run_checks
@@ -28,7 +26,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print a report")
     options = parser.parse_args(arguments)
     found = run_checks(Home.from_environment(), deep=options.deep, fix=options.fix)
-    sys.stdout.write(report_of(found).as_json() if options.json else "\n".join(describe(found)) + "\n")
+    if options.json:
+        output.put(report_of(found).as_json())
+    else:
+        output.tell(*describe(found))
     return FAILED if any(each.level == FAIL for each in found) else DONE
 
 
@@ -36,7 +37,7 @@ def describe(found: list[Finding]) -> list[str]:
     """A line for each finding, a second one with the remedy, and a verdict."""
     lines = []
     for each in found:
-        lines.append(f"{each.level:<5} {each.check:<12} {one_line(each.message)}")
+        lines.append(f"{each.level:<5} {each.check:<12} {each.message}")
         if each.hint:
             lines.append(f"{'':<19}hint: {each.hint}")
     return [*lines, verdict(found)]

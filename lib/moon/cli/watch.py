@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from moon import config as configuration
+from moon import output
 from moon.cli.parser import Parser
 from moon.clock import now_text
 from moon.paths import Home
@@ -31,4 +30,4 @@ def main(arguments: list[str]) -> int:
 
 def say(words: str) -> None:
     """One line about one event."""
-    print(f"{now_text()} moon-watch: {words}", file=sys.stderr, flush=True)
+    output.say(f"{now_text()} moon-watch: {words}")

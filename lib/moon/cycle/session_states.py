@@ -19,6 +19,7 @@ from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import atomic_writer, read_bounded, write_all
 from moon.log_parts import parts
 from moon.paths import Home
+from moon.text import dump_json
 
 NORMAL = "Normal"
 ARCHIVE_TRIGGERED = "ArchiveTriggered"
@@ -148,7 +149,7 @@ def save(home: Home, state: State) -> None:
     """Write the state; checked against its schema whenever more than the heartbeat changed."""
     document = as_document(state)
     steady = _steady(document)
-    text = json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass") + b"\n"
+    text = dump_json(document, indent=1).encode() + b"\n"
     if schema.is_remembered(home.cache, "state", steady):
         _write_heartbeat(home, text)
         return

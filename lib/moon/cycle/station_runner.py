@@ -7,6 +7,7 @@ takes the lock itself and prints the document.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moon import audit
+from moon import audit, output
 from moon.clock import now_text
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
@@ -176,15 +177,15 @@ def _hand_on(home: Home, document: cycles.Document, station: str, lock: Lock) ->
     cycles.write(home, document)
     if following:
         start_station(home, following, document, lock)
-    print(summary(document), file=sys.stderr)
+    output.say(summary(document))
     return exit_code(document)
 
 
 def start_station(home: Home, station: str, document: cycles.Document, lock: Lock) -> None:
     """Become that station, with the lock held on. Does not return."""
     lock.hand_on()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(output.OutputGone):
+        output.flush()
     program = BIN / f"moon-{station}"
     try:
         os.execv(program, [str(program), "--cycle", str(cycles.cycle_path(home, document["cycle_id"]))])
@@ -241,11 +242,10 @@ def describe(document: cycles.Document, station: str = "") -> list[str]:
 def _print(document: cycles.Document, station: str, call: Call) -> None:
     """JSON for a pipe, words for a terminal; words go to stderr where stdout carries the document."""
     words = describe(document, station) or [f"{station}: nothing to do"]
-    if call.as_json or not sys.stdout.isatty():
-        from moon import schema
+    if not call.as_json and output.is_terminal():
+        output.tell(*words)
+        return
+    from moon import schema
 
-        sys.stdout.write(schema.dump("cycle", document))
-        stream = sys.stderr
-    else:
-        stream = sys.stdout
-    print("\n".join(words), file=stream)
+    output.put(schema.dump("cycle", document))
+    output.say(*words)

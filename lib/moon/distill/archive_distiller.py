@@ -25,10 +25,9 @@ from moon.openclaw import events
 from moon.openclaw.events import Event
 from moon.paths import Home
 from moon.redact import Redactor
+from moon.text import lines
 from moon.vault import segments
 from moon.vault.catalog import Segment
-
-CONTROL = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 
 
 class Distiller(Protocol):
@@ -131,7 +130,7 @@ def read_events(segment: Segment) -> Iterator[Event]:
 
 def _clean(turns: Iterable[Turn], redactor: Redactor, counts: Counter[str]) -> Iterator[Turn]:
     for turn in turns:
-        redacted = redactor.redact(turn.text.translate(CONTROL))
+        redacted = redactor.redact(lines(turn.text))
         counts.update(redacted.counts)
         yield replace(turn, text=redacted.text)
 

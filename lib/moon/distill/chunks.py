@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from moon.distill.turns import Turn
-from moon.model.tokens import estimate_tokens
+from moon.text import one_line, token_estimate
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Entry:
     @property
     def text(self) -> str:
         """The entry's line or lines."""
-        role = f"{self.turn.role} {self.turn.tool}".strip()
+        role = one_line(f"{self.turn.role} {self.turn.tool}")
         return f"[{self.name} {role}] {self.turn.text}"
 
 
@@ -48,7 +48,7 @@ def split_entries(entries: Iterable[Entry], tokens: int) -> list[Chunk]:
     current: list[Entry] = []
     used = 0
     for entry in (part for each in entries for part in _parts(each, tokens)):
-        cost = estimate_tokens(entry.text) + 1
+        cost = token_estimate(entry.text) + 1
         if current and used + cost > tokens:
             chunks.append(Chunk(tuple(current)))
             current, used = [], 0
@@ -59,9 +59,9 @@ def split_entries(entries: Iterable[Entry], tokens: int) -> list[Chunk]:
 
 def _parts(entry: Entry, tokens: int) -> Iterator[Entry]:
     text = entry.turn.text
-    frame = estimate_tokens(entry.text) - estimate_tokens(text) + 2
-    while estimate_tokens(text) + frame > tokens:
-        room = max(1, int(len(text) * (tokens - frame) / estimate_tokens(text) * 0.95))
+    frame = token_estimate(entry.text) - token_estimate(text) + 2
+    while token_estimate(text) + frame > tokens:
+        room = max(1, int(len(text) * (tokens - frame) / token_estimate(text) * 0.95))
         cut = text.rfind("\n", room // 2, room) + 1 or room
         yield Entry(entry.name, _with_text(entry.turn, text[:cut]))
         text = text[cut:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 
 from moon.cycle.station_runner import Context, Entry, Row
@@ -13,7 +12,9 @@ from moon.distill.distiller import Engine
 from moon.errors import HomeUnusable, MoonError
 from moon.model.provider_state import ModelMemory
 from moon.model.providers import open_model
+from moon.output import progress
 from moon.redact import Redactor
+from moon.text import counted
 from moon.vault.catalog import open_catalog
 
 
@@ -25,13 +26,13 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
         home, config = context.home, context.config
         redactor = Redactor.from_config(config.redact)
         remembered = ModelMemory(home, context.document["cycle_id"], config.timezone)
-        progress = _Progress()
+        shown = _Progress()
         engine = Engine(
             config.distill,
             remembered,
             lambda name: open_model(name, config.distill),
             only=wanted.provider,
-            progress=progress.show_part,
+            progress=shown.show_part,
         )
 
         def handle(row: Row) -> Entry:
@@ -41,14 +42,14 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
                 return _announce(steps)
             records, errors = [], []
             for number, step in enumerate(steps, 1):
-                progress.show_archive(row["session_key"] or row["session_id"], number, len(steps))
+                shown.show_archive(row["session_key"] or row["session_id"], number, len(steps))
                 try:
                     records.append(carry_out(home, config, step, redactor, engine))
                 except HomeUnusable:
                     raise
                 except MoonError as error:
                     errors.append(error)
-            progress.clear()
+            shown.clear()
             return _entry(records, errors, engine.take_news(), len(segments))
 
         with open_catalog(home) as catalog:
@@ -58,7 +59,7 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
 
 
 def _announce(steps: list[Step]) -> Entry:
-    words = f"would distill {_count(len(steps))}: " + ", ".join(step.segment.sha256[:12] for step in steps)
+    words = f"would distill {counted(len(steps), 'archive')}: " + ", ".join(step.segment.sha256[:12] for step in steps)
     return {"outcome": "nothing", "words": words if steps else "every archive is distilled already"}
 
 
@@ -78,7 +79,11 @@ def _entry(records: list[Record], errors: list[MoonError], news: list[str], arch
     if hints:
         entry["hint"] = "; ".join(hints)
     files = ", ".join(entry["memory_files"])
-    done = f"{_count(len(records))} distilled by {providers}" + (f" into {files}" if files else "") if records else ""
+    done = (
+        f"{counted(len(records), 'archive')} distilled by {providers}" + (f" into {files}" if files else "")
+        if records
+        else ""
+    )
     if errors:
         entry["code"] = errors[0].code
         entry["reason"] = "; ".join(filter(None, [*(error.message for error in errors), done]))
@@ -87,30 +92,21 @@ def _entry(records: list[Record], errors: list[MoonError], news: list[str], arch
     return entry
 
 
-def _count(archives: int) -> str:
-    return f"{archives} archive" + ("" if archives == 1 else "s")
-
-
 class _Progress:
     """A line on a terminal that says how far long work has come; silent elsewhere."""
 
     def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
         self._archive = ""
 
     def show_archive(self, session: str, number: int, total: int) -> None:
         """Which archive of a session is being distilled."""
-        self._archive = f"distilling {session!r}, archive {number} of {total}"
-        self._write(self._archive)
+        self._archive = f"distilling {session}, archive {number} of {total}"
+        progress(self._archive)
 
     def show_part(self, done: int, total: int) -> None:
         """Which part of the archive a model has at present."""
-        self._write(f"{self._archive}, part {done + 1} of {total}")
+        progress(f"{self._archive}, part {done + 1} of {total}")
 
     def clear(self) -> None:
         """Leave the line empty."""
-        self._write("")
-
-    def _write(self, text: str) -> None:
-        if self._on:
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        progress("")

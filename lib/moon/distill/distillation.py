@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from moon.text import one_line
+
 LISTS = ("summary", "decisions", "rules", "milestones", "open_tasks", "commands", "identifiers")
 TITLES = {
     "summary": "Summary",
@@ -53,7 +55,8 @@ class Distillation:
 
 
 def code(text: str) -> str:
-    """A text as Markdown code, whatever backticks it holds."""
+    """A text as one line of Markdown code, whatever backticks or marks of memory blocks it holds."""
+    text = one_line(text).replace("<!-- moon:", "<!--moon:")
     fence = "`"
     while fence in text:
         fence += "`"

@@ -15,7 +15,7 @@ from moon.errors import ConfigInvalid
 from moon.model.model_caller import Caller, Tally
 from moon.model.model_port import BudgetSpent, Model, ModelFailed, ProviderAbsent
 from moon.model.provider_state import ModelMemory
-from moon.model.tokens import estimate_tokens
+from moon.text import token_estimate
 
 LOCAL = "local"
 LOCAL_MODEL = "extractive-1"
@@ -100,7 +100,7 @@ class Engine:
 
     def _remote(self, turns: Sequence[Turn], attempts: list[Attempt]) -> Iterator[str]:
         """The providers before `local`, unless there is too little to ask about."""
-        short = sum(estimate_tokens(turn.text) for turn in turns) < WORTH_A_CALL_TOKENS
+        short = sum(token_estimate(turn.text) for turn in turns) < WORTH_A_CALL_TOKENS
         for provider in self._providers:
             if provider == LOCAL:
                 return

@@ -15,6 +15,7 @@ from moon.distill.distillation import LISTS, Distillation, Item
 from moon.distill.identifiers import identifiers_in, occurs
 from moon.distill.turns import ASSISTANT, SUMMARY, USER
 from moon.distill.units import terms
+from moon.text import lines, one_line
 
 MAX_ITEMS = 60
 MAX_TEXT = 1200
@@ -112,7 +113,7 @@ def check_answer(lists: Mapping[str, list[tuple[str, list[str]]]], source: Sourc
     for name in LISTS:
         seen = set()
         for text, events in lists[name]:
-            text = text.strip() if name in LITERAL else " ".join(text.split())
+            text = lines(text).strip() if name in LITERAL else one_line(text)
             known = [each for each in events if each in source.event_ids]
             problem = _problem(name, text, known, source)
             if problem:

@@ -14,7 +14,7 @@ from moon.distill.prompts import fill, load_prompt
 from moon.distill.turns import Turn, bounded
 from moon.model.model_caller import Caller
 from moon.model.model_port import AnswerUnusable, ModelFailed, Question
-from moon.model.tokens import estimate_tokens
+from moon.text import lines, token_estimate
 
 # More text than the local distiller would make needs no merging call; beyond this a record would not be read.
 LONGEST = 1.5
@@ -34,7 +34,7 @@ def distill_with_model(
     entries = name_entries([bounded(turn, config.tool_result_chars) for turn in turns])
     chunks = split_entries(entries, config.chunk_tokens)
     merges = 0 if len(chunks) <= 1 else len(chunks) // 4 + 1
-    prompt = sum(estimate_tokens(chunk.text) + OVERHEAD_TOKENS for chunk in chunks)
+    prompt = sum(token_estimate(chunk.text) + OVERHEAD_TOKENS for chunk in chunks)
     caller.check_budget(len(chunks) + merges, prompt + (len(chunks) + merges) * config.output_tokens)
     sources = [Source.of_chunk(chunk) for chunk in chunks]
     notes = []
@@ -74,7 +74,7 @@ class _Work:
         groups: list[list[Distillation]] = [[]]
         used = 0
         for note in notes:
-            cost = estimate_tokens(json.dumps(note.texts(), ensure_ascii=False)) * 2
+            cost = token_estimate(json.dumps(note.texts(), ensure_ascii=False)) * 2
             if groups[-1] and used + cost > self._config.chunk_tokens:
                 groups.append([])
                 used = 0
@@ -106,7 +106,7 @@ class _Work:
             return check_answer(parse_answer(answer), source)
         except AnswerBroken as problem:
             repair = fill(self._prompts["repair"], problem=str(problem))
-        again = f"{text}\n\n{fenced(answer[:SHOWN_OF_BROKEN])}\n\n{repair}"
+        again = f"{text}\n\n{fenced(lines(answer[:SHOWN_OF_BROKEN]))}\n\n{repair}"
         try:
             return check_answer(parse_answer(self._caller.ask(self._question(system, again)).text), source)
         except AnswerBroken as problem:

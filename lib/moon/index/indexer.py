@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from moon import audit, projection
+from moon import audit, projection, text
 from moon.config import Config
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import atomic_writer, unusable, write_all
@@ -27,7 +27,7 @@ from moon.fulltext.index_packs import Moved, take_over
 from moon.index.index_steps import Made, Step, plan_steps
 from moon.openclaw.events import parse
 from moon.paths import Home
-from moon.projection import Message, page_path, printable
+from moon.projection import Message, page_path
 from moon.redact import Redactor
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
@@ -167,7 +167,7 @@ def read_messages(segment: Segment, redactor: Redactor) -> Iterator[Message]:
         event = parse(line)
         if event is None or not event.pieces:
             continue
-        pieces = tuple(replace(each, text=redactor.redact(printable(each.text)).text) for each in event.pieces)
+        pieces = tuple(replace(each, text=redactor.redact(text.lines(each.text)).text) for each in event.pieces)
         yield Message(number, event.id, event.role, event.timestamp, pieces)
 
 

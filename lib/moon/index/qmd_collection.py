@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from moon import audit
 from moon.config import Config
 from moon.errors import MoonError
+from moon.output import say
 from moon.paths import Home
 from moon.qmd import Qmd
 
@@ -18,8 +18,7 @@ def update_collection(home: Home, config: Config, cycle_id: str = "") -> dict[st
     if result["outcome"] in ("done", "failed"):
         audit.record(home, "qmd", result["outcome"], cycle_id=cycle_id, reason=result.get("reason", ""))
     if result["outcome"] == "failed":
-        print(f"moon-index: {result['reason']}; the embedded index answers alone", file=sys.stderr)
-        print(f"hint: {result['hint']}", file=sys.stderr)
+        say(f"moon-index: {result['reason']}; the embedded index answers alone", f"hint: {result['hint']}")
     return result
 
 

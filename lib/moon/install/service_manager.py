@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from moon.errors import ProgramAbsent
 from moon.install.install_plan import LAUNCHD_LABEL, Facts, Plan
+from moon.output import say
 from moon.programs import run
 
 TIMER = "moon-sample.timer"
@@ -67,5 +67,5 @@ def _call(argv: list[str], quiet: bool = False) -> bool:
     except ProgramAbsent:
         return False
     if done.code != 0 and not quiet:
-        print(f"moon-install: {' '.join(argv)} {done.describe()}", file=sys.stderr)
+        say(f"moon-install: {' '.join(argv)} {done.describe()}")
     return done.code == 0

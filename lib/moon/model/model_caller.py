@@ -18,7 +18,7 @@ from moon.model.model_port import (
     Question,
 )
 from moon.model.provider_state import ModelMemory
-from moon.model.tokens import estimate_tokens
+from moon.text import token_estimate
 
 LONGEST_WAIT = 20.0
 FIRST_WAIT = 1.0
@@ -94,7 +94,7 @@ class Caller:
 
     def _ask_once(self, question: Question) -> Answer:
         """One request. Its highest cost is counted before it is sent, so that no crash makes the budget soft."""
-        prompt = estimate_tokens(question.system) + estimate_tokens(question.text) + MARGIN_TOKENS
+        prompt = token_estimate(question.system) + token_estimate(question.text) + MARGIN_TOKENS
         reserved = prompt + question.max_tokens
         self.check_budget(1, reserved)
         self._memory.spend(1, reserved)
@@ -103,7 +103,7 @@ class Caller:
         try:
             answer = self._model.ask(self._names[0], question, self._config.timeout_seconds)
             tokens_in = prompt if answer.tokens_in is None else answer.tokens_in
-            tokens_out = estimate_tokens(answer.text) if answer.tokens_out is None else answer.tokens_out
+            tokens_out = token_estimate(answer.text) if answer.tokens_out is None else answer.tokens_out
             return answer
         finally:
             self.tally.tokens_in += tokens_in

@@ -13,9 +13,8 @@ from moon.config import Config
 from moon.errors import MoonError
 from moon.openclaw.locate import Stores
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore, prompt_budget
+from moon.text import STORED_BYTES_PER_TOKEN
 
-# English and code come to about four bytes a token; JSON around the text makes it a little more. Only for estimates.
-BYTES_PER_TOKEN = 5
 DEFAULT_WINDOW = 200_000
 
 
@@ -99,7 +98,7 @@ def read_one(
         provider = "estimate"
         window = window or DEFAULT_WINDOW
         budget = budget or prompt_budget(window, None)
-        used = size // BYTES_PER_TOKEN
+        used = size // STORED_BYTES_PER_TOKEN
     ratio = 0.0 if used == 0 else used / budget if used is not None and budget else None
     age = None if entry.updated_at is None else max(0, now - entry.updated_at) // 1000
     last = entry.interacted_at or entry.updated_at

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from moon.paths import Home
 from moon.recall.limits import begin_of, end_of
 from moon.recall.recall_types import MAX_LIMIT, Request
 from moon.recall.search import Recall
+from moon.text import dump_json, shown
 
 INSTRUCTIONS = (
     "Search everything this user's agents have said and done, also what left the context. Ask one specific question "
@@ -62,9 +62,9 @@ def _in_words(tool: Callable[..., Answer], tool_error: type[Exception]) -> Calla
     @functools.wraps(tool)
     def call(**arguments: Any) -> str:
         try:
-            return json.dumps(tool(**arguments), ensure_ascii=False)
+            return dump_json(tool(**arguments))
         except MoonError as error:
-            raise tool_error(f"{error.message}; {error.hint}" if error.hint else error.message) from error
+            raise tool_error(shown(f"{error.message}; {error.hint}" if error.hint else error.message)) from error
 
     return call
 

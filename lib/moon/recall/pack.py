@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from moon.clock import format_ms
 from moon.recall.recall_types import Hit
-from moon.recall.snippet import clean
+from moon.text import lines, one_line, token_estimate, within_tokens
 
 BEGIN = "<<<MOON_RECALL"
 END = "MOON_RECALL>>>"
@@ -30,17 +30,9 @@ _TEMPLATE_MARKS = re.compile(
 )
 
 
-def tokens(text: str) -> int:
-    """About how many tokens a model makes of a text; rather too many than too few."""
-    ascii_chars = sum(1 for char in text if char < "\x80")
-    return (ascii_chars + 2) // 3 + 2 * (len(text) - ascii_chars)
-
-
 def harmless(text: str) -> str:
     """Text without control characters, in which no mark of a chat template or a fence is left whole."""
-    for line_end in ("\r\n", "\r", "\u2028", "\u2029"):
-        text = text.replace(line_end, "\n")
-    text = clean(text)
+    text = lines(text)
     # Breaking up one mark can leave another that overlapped it.
     while _TEMPLATE_MARKS.search(text):
         text = _TEMPLATE_MARKS.sub(lambda found: "\u00b7".join(found.group()), text)
@@ -49,16 +41,16 @@ def harmless(text: str) -> str:
 
 def pack(hits: Sequence[tuple[int, Hit]], limit: int) -> str | None:
     """The block for numbered results, at most `limit` tokens; None when there is nothing, or room for nothing."""
-    room = limit - tokens(_fenced("", "0" * 12))
+    room = limit - token_estimate(_fenced("", "0" * 12))
     blocks: list[str] = []
     for rank, hit in hits:
         head = _provenance(rank, hit)
-        share = room - tokens(head)
+        share = room - token_estimate(head)
         if share < LEAST_TEXT_TOKENS:
             break
         block = head + _quoted(harmless(hit.row.text), share)
         blocks.append(block)
-        room -= tokens(block)
+        room -= token_estimate(block)
     if not blocks:
         return None
     body = "".join(blocks)
@@ -75,17 +67,17 @@ def _provenance(rank: int, hit: Hit) -> str:
     when = format_ms(row.at) if row.at else "undated"
     said = f"{row.role} {row.tool}".strip()
     parts = (f"[{rank}]", when, said, f"event {row.event_id}", place.session_key or place.session_id)
-    shown = (" ".join(harmless(part).split()) for part in (*parts, f"{place.archive_path}:{row.line}"))
+    shown = (one_line(harmless(part)) for part in (*parts, f"{place.archive_path}:{row.line}"))
     return " · ".join(shown) + "\n"
 
 
 def _quoted(text: str, share: int) -> str:
     """The text as quoted lines, cut to about `share` tokens."""
-    lines = [f"| {line}\n" for line in text.split("\n") if line.strip()]
+    quoted = [f"| {line}\n" for line in text.split("\n") if line.strip()]
     kept: list[str] = []
     left = share
-    for line in lines:
-        cost = tokens(line)
+    for line in quoted:
+        cost = token_estimate(line)
         if cost > left:
             return "".join([*kept, f"{_beginning(line, left - ELLIPSIS_TOKENS)} …\n"])
         kept.append(line)
@@ -95,9 +87,4 @@ def _quoted(text: str, share: int) -> str:
 
 def _beginning(line: str, limit: int) -> str:
     """As much of a quoted line as `limit` tokens hold; its quotation mark in any case."""
-    thirds = 0
-    for at, char in enumerate(line):
-        thirds += 1 if char < "\x80" else 6
-        if thirds > 3 * limit:
-            return line[: max(at, 1)].rstrip()
-    return line.rstrip()
+    return (within_tokens(line, limit) or line[:1]).rstrip()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
+
+from moon.output import show
 
 
 def page(text: str) -> None:
@@ -14,12 +15,12 @@ def page(text: str) -> None:
     environment = {**os.environ}
     environment.setdefault("LESS", "FRX")
     if not command or command[0] == "cat":
-        sys.stdout.write(text)
+        show(text)
         return
     try:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
     except OSError:
-        sys.stdout.write(text)
+        show(text)
         return
     try:
         child.communicate(text.encode("utf-8", "replace"))

@@ -8,7 +8,8 @@ from moon.clock import format_ms
 from moon.fulltext import StoredRow
 from moon.recall.pack import pack
 from moon.recall.recall_types import Answer, Hit, Request
-from moon.recall.snippet import clean, cut, mark
+from moon.recall.snippet import cut, mark
+from moon.text import lines, one_line
 
 Document = dict[str, Any]
 # Scores are logarithms of odds: this far behind the best, a result is four hundred times less likely.
@@ -48,8 +49,8 @@ def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:
         "rank": rank,
         "score": hit.score,
         "snippet": mark(*cut(row.text, highlights, language=row.language)),
-        "role": row.role,
-        "tool": row.tool or None,
+        "role": one_line(row.role),
+        "tool": one_line(row.tool) or None,
         "timestamp": _when(row),
         "agent": hit.place.agent,
         "session_key": hit.place.session_key,
@@ -67,11 +68,11 @@ def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:
 def neighbour(row: StoredRow) -> Document:
     """A message that stands beside a result."""
     return {
-        "role": row.role,
+        "role": one_line(row.role),
         "timestamp": _when(row),
         "event_id": row.event_id,
         "line": row.line,
-        "text": clean(row.text),
+        "text": lines(row.text),
     }
 
 

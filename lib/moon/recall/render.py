@@ -6,7 +6,8 @@ import re
 import textwrap
 from typing import Any
 
-from moon.recall.snippet import MARK, clean
+from moon.recall.snippet import MARK
+from moon.text import one_line, shown
 
 Document = dict[str, Any]
 
@@ -23,25 +24,25 @@ class TextStyle:
 
     def render(self, document: Document) -> str:
         """One answer."""
-        lines = [self._paint(f"note: {clean(note)}", DIM) for note in document["notes"]]
-        lines += [self._paint(f"degraded: {clean(each)}", YELLOW) for each in document["degraded"]]
+        lines = [self._paint(f"note: {shown(note)}", DIM) for note in document["notes"]]
+        lines += [self._paint(f"degraded: {shown(each)}", YELLOW) for each in document["degraded"]]
         for result in document["results"]:
             lines += ["", *self._result(result)] if lines else self._result(result)
         return "\n".join(lines) + "\n"
 
     def _result(self, result: Document) -> list[str]:
-        said = clean(" ".join(filter(None, (result["role"], result["tool"]))))
+        said = one_line(" ".join(filter(None, (result["role"], result["tool"]))))
         alike = f"  (+{result['alike']} alike)" if result["alike"] else ""
         head = f"{result['rank']:>2}  {_minute(result['timestamp'])}  {self._paint(said, CYAN)}  "
-        lines = [self._paint(head, BOLD) + clean(result["session_key"] or result["session_id"]) + alike]
+        lines = [self._paint(head, BOLD) + shown(result["session_key"] or result["session_id"]) + alike]
         lines += [self._neighbour(each) for each in result["before"]]
-        lines += [self._marks(line) for line in self._wrapped(result["snippet"])]
+        lines += [self._marks(line) for line in self._wrapped(one_line(result["snippet"]))]
         lines += [self._neighbour(each) for each in result["after"]]
         source = f"{result['archive_path']}:{result['line']}  event {result['event_id']}"
-        return [*lines, self._paint(f"    {clean(source)}", DIM)]
+        return [*lines, self._paint(f"    {shown(source)}", DIM)]
 
     def _neighbour(self, neighbour: Document) -> str:
-        flat = " ".join(clean(f"{neighbour['role']}: {neighbour['text']}").split())
+        flat = one_line(f"{neighbour['role']}: {neighbour['text']}")
         return self._paint("    " + textwrap.shorten(flat, self.width - 4), DIM)
 
     def _wrapped(self, text: str) -> list[str]:
@@ -63,18 +64,22 @@ def markdown(document: Document) -> str:
     lines = [f"# {_escaped(document['query'])}", ""]
     lines += [f"> {_escaped(each)}\n" for each in (*document["notes"], *document["degraded"])]
     for result in document["results"]:
-        said = " ".join(filter(None, (result["role"], result["tool"])))
-        lines.append(
-            f"{result['rank']}. {_minute(result['timestamp']).strip()} · {_escaped(said)} · {result['session_key']}"
-        )
+        said = _escaped(" ".join(filter(None, (result["role"], result["tool"]))))
+        session = _escaped(shown(result["session_key"]))
+        lines.append(f"{result['rank']}. {_minute(result['timestamp']).strip()} · {said} · {session}")
         lines += [f"   > {_escaped(each['role'] + ': ' + each['text'])[:400]}\n   >" for each in result["before"]]
         lines.append(f"   > {_escaped(result['snippet'])}")
         lines += [f"   >\n   > {_escaped(each['role'] + ': ' + each['text'])[:400]}" for each in result["after"]]
-        lines += ["", f"   `{result['archive_path']}:{result['line']}` event `{result['event_id']}`", ""]
+        source = f"{result['archive_path']}:{result['line']}"
+        lines += ["", f"   {_literal(source)} event {_literal(result['event_id'])}", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _escaped(text: str) -> str:
     """One line in which nothing but the marks of a match is Markdown."""
-    flat = " ".join(clean(text).split())
-    return re.sub(r"([\\`_\[\]<>#|])", r"\\\1", flat)
+    return re.sub(r"([\\`_\[\]<>#|])", r"\\\1", one_line(text))
+
+
+def _literal(text: str) -> str:
+    """A name or path as Markdown code."""
+    return "`" + shown(text).replace("`", "'") + "`"

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from moon.fulltext.languages import term_places
+from moon.text import one_line
 
 WIDTH = 240
 MARK = "**"
-# Control characters other than tab and newline, also those of the C1 block and the ones that turn text around.
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-
-
-def clean(text: str) -> str:
-    """Text that can do nothing to a terminal."""
-    return CONTROL.sub("", text)
 
 
 def marked_spans(text: str, stems: Collection[str], language: str = "") -> list[tuple[int, int]]:
@@ -30,8 +23,8 @@ def marked_spans(text: str, stems: Collection[str], language: str = "") -> list[
 
 
 def cut(text: str, stems: Collection[str], width: int = WIDTH, language: str = "") -> tuple[str, list[tuple[int, int]]]:
-    """(about `width` characters around the densest match, the matches in it). One line, without control characters."""
-    flat = " ".join(clean(text).split())
+    """(about `width` characters around the densest match, the matches in it). One line, as `moon.text` makes it."""
+    flat = one_line(text)
     spans = marked_spans(flat, stems, language)
     if len(flat) <= width:
         return flat, spans

@@ -11,8 +11,8 @@ from moon.fulltext import MessageRow, SegmentSource, TextIndex, TextIndexWriter
 from moon.fulltext.index_database import in_memory
 from moon.openclaw.events import parse
 from moon.paths import Home
-from moon.projection import printable
 from moon.redact import redact
+from moon.text import lines
 from moon.vault import segments
 from moon.vault.ledger import Ledger
 
@@ -65,6 +65,4 @@ def _rows(path: Path) -> Iterator[MessageRow]:
         if event is None:
             continue
         for piece in event.pieces:
-            yield MessageRow(
-                event.id, number, piece.role, redact(printable(piece.text)).text, event.timestamp, piece.tool
-            )
+            yield MessageRow(event.id, number, piece.role, redact(lines(piece.text)).text, event.timestamp, piece.tool)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moon.text import one_line, token_estimate
+
 Record = dict[str, Any]
 # The order in which lists give way when the map is too long: what hurts least to look up goes first.
 LISTS = ("open_tasks", "decisions", "rules", "identifiers", "commands", "summary", "milestones")
@@ -18,8 +20,6 @@ TITLES = {
     "identifiers": "Exact identifiers",
     "commands": "Commands",
 }
-# A rule of thumb for English and code; maps are bounded with some room to spare.
-CHARACTERS_PER_TOKEN = 4
 HINTS = 4
 HINT_WORDS = 8
 
@@ -64,7 +64,8 @@ def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> Re
         "recall_hints": recall_hints(full, facts.session_key),
         "left_out": 0,
     }
-    room = max_tokens * CHARACTERS_PER_TOKEN - len(render(document)) - sum(len(title) + 8 for title in TITLES.values())
+    headings = "".join(f"\n\n## {title}\n" for title in TITLES.values())
+    room = max_tokens - token_estimate(render(document)) - token_estimate(headings)
     return {**document, **fit(full, room)}
 
 
@@ -76,7 +77,7 @@ def fit(full: dict[str, list[str]], room: int) -> Record:
         for name in LISTS:
             if position >= len(full[name]):
                 continue
-            cost = len(full[name][position]) + 3
+            cost = token_estimate(f"- {full[name][position]}\n")
             if cost > room:
                 left_out += 1
                 continue
@@ -108,9 +109,11 @@ def render(document: Record) -> str:
     ]
     for name in ("summary", "open_tasks", "decisions", "rules", "milestones", "identifiers", "commands"):
         if document[name]:
-            parts.append(f"## {TITLES[name]}\n" + "\n".join(f"- {_one_line(text)}" for text in document[name]))
-    references = [f"- archive {each['archive_path']} ({each['events']} events)" for each in document["archives"]]
-    references += [f"- memory {path}" for path in document["memory_files"]]
+            parts.append(f"## {TITLES[name]}\n" + "\n".join(f"- {one_line(text)}" for text in document[name]))
+    references = [
+        f"- archive {one_line(each['archive_path'])} ({each['events']} events)" for each in document["archives"]
+    ]
+    references += [f"- memory {one_line(path)}" for path in document["memory_files"]]
     references += [f"- search: `{hint}`" for hint in document["recall_hints"]]
     if document["left_out"]:
         references.append(
@@ -118,11 +121,6 @@ def render(document: Record) -> str:
         )
     parts.append("## Where to find the rest\n" + "\n".join(references))
     return "\n\n".join(parts) + "\n"
-
-
-def _one_line(text: str) -> str:
-    """An item on one line, without characters that would steer a terminal."""
-    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def idempotency_key(rollover_id: str) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moon.clock import parse_ms
-from moon.projection import one_line
-from moon.text import readable_size
+from moon.text import counted, readable_size, shown
 
 Document = dict[str, Any]
 LABEL = 12
@@ -34,24 +33,25 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     cycle = document["cycle"]
     if cycle is not None:
         step = cycle["next_station"] or "its end"
-        resumed = f", taken up {cycle['resumed']} times" if cycle["resumed"] else ""
+        resumed = f", taken up {counted(cycle['resumed'], 'time')}" if cycle["resumed"] else ""
         yield "unfinished", f"cycle {cycle['cycle_id']}, next {step}, begun {ago(cycle['created_at'], now)}{resumed}"
     kept = document["archives"]
     last = f", the last {ago(kept['last_at'], now)}" if kept["last_at"] else ""
     size = readable_size(kept["bytes"])
-    yield "archives", f"{kept['archives']} of {kept['sessions']} sessions, {kept['events']} events, {size}{last}"
+    of = f"{counted(kept['archives'], 'archive')} of {counted(kept['sessions'], 'session')}"
+    yield "archives", f"{of}, {counted(kept['events'], 'event')}, {size}{last}"
     index = document["index"]
-    lag = f", {index['lag']} archives NOT yet indexed (`moon-index --all`)" if index["lag"] else ""
-    yield "index", f"{index['archives']} archives, {index['messages']} messages{lag}"
+    lag = f", {counted(index['lag'], 'archive')} NOT yet indexed (`moon-index --all`)" if index["lag"] else ""
+    yield "index", f"{counted(index['archives'], 'archive')}, {counted(index['messages'], 'message')}{lag}"
     if document["distillation"] is not None:
         yield "models", _models(document["distillation"])
     disk = document["disk"]
     free = "" if disk["free_bytes"] is None else f"; {readable_size(disk['free_bytes'])} free"
     parts = (("archives", "raw_bytes"), ("pages", "pages_bytes"), ("index", "index_bytes"))
     yield "disk", ", ".join(f"{name} {readable_size(disk[field])}" for name, field in parts) + free
-    counted = [f"{name.replace('_', ' ')} {n}" for name, n in document["counters"].items() if "nothing" not in name]
-    if counted:
-        yield "counters", ", ".join(counted)
+    counters = [f"{name.replace('_', ' ')} {n}" for name, n in document["counters"].items() if "nothing" not in name]
+    if counters:
+        yield "counters", ", ".join(counters)
 
 
 def _heartbeat(heartbeat: Document) -> str:
@@ -72,7 +72,7 @@ def _sessions(sessions: list[Document], now: int) -> Iterator[str]:
     if not sessions:
         return
     yield "sessions (how full at the last look, state, archives, last action)"
-    names = [one_line(each["session_key"] or each["session_id"]) for each in sessions]
+    names = [shown(each["session_key"] or each["session_id"]) for each in sessions]
     width = min(48, max(map(len, names)))
     for name, each in zip(names, sessions, strict=True):
         ratio = "   ?" if each["ratio"] is None else f"{each['ratio']:4.0%}"
@@ -85,7 +85,7 @@ def _sessions(sessions: list[Document], now: int) -> Iterator[str]:
 def _why(session: Document, now: int) -> str:
     """Why something waits, and until when."""
     if session["deferred"]:
-        return one_line(str(session["deferred"]))
+        return str(session["deferred"])
     if not session["attempts"]:
         return "next tick"
     times = "once" if session["attempts"] == 1 else f"{session['attempts']} times"
@@ -96,7 +96,7 @@ def _why(session: Document, now: int) -> str:
 def _last(last: Document | None, now: int) -> str:
     if last is None:
         return ""
-    reason = f": {one_line(last['reason'])}" if last["reason"] else ""
+    reason = f": {last['reason']}" if last["reason"] else ""
     return f"{last['action']} {last['outcome']} {ago(last['time'], now)}{reason}"
 
 

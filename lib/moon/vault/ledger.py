@@ -19,6 +19,7 @@ from moon import schema
 from moon.clock import now_ms
 from moon.errors import ArchiveDamaged, HomeUnusable
 from moon.files import append_line, sync, unusable
+from moon.text import dump_json
 from moon.vault import chain
 from moon.vault.standing import Line as Line
 from moon.vault.standing import Standing, fold
@@ -69,7 +70,7 @@ class Ledger:
         self.mend()
         complete = {**record, "prev": self.tip()}
         schema.check("archive", complete)
-        data = json.dumps(complete, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        data = dump_json(complete).encode()
         start = self.size()
         try:
             append_line(self.path, data)

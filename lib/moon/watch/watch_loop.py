@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from types import FrameType
 from moon.cycle.station_runner import BIN
 from moon.errors import FAILED, LockBusy
 from moon.files import Lock
+from moon.output import say
 from moon.paths import Home
 from moon.watch.tick_schedule import Pace, is_failure
 
@@ -100,7 +100,7 @@ def run_tick(program: Path, stop: Stop) -> int:
         # A session of its own: Ctrl-C reaches the loop alone, and the whole tick can be ended together.
         child = subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
-        print(f"moon-watch: cannot start {program}: {error.strerror}", file=sys.stderr)
+        say(f"moon-watch: cannot start {program}: {error.strerror}")
         return FAILED
     deadline = time.monotonic() + TICK_SECONDS
     asked = 0
