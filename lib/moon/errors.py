@@ -86,10 +86,20 @@ class StoreForeign(MoonError):
     code = "store_foreign"
 
 
+class StoreBusy(MoonError):
+    """Another process keeps the store locked; nothing is wrong with it."""
+
+    code = "store_busy"
+
+
 class StoreTooNew(MoonError):
-    """The store has a schema version that this Moon does not know."""
+    """The store has a schema version that this Moon does not know, but all that Moon reads is where it should be."""
 
     code = "store_too_new"
+
+
+# What an operator should know and what stops nothing: no failure, and said once, not at every tick.
+NOTICES = frozenset({StoreTooNew.code})
 
 
 class SessionUnknown(MoonError):

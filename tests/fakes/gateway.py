@@ -94,6 +94,12 @@ class Session:
             "VALUES (?, ?, ?, ?, ?)",
             (self.id, last + 1, text, now_ms() + last + 1, len(text.encode())),
         )
+        # Every write moves the transcript's time on, as in the real program.
+        self.database.execute(
+            "UPDATE session_windows SET transcript_updated_at = max(?, coalesce(transcript_updated_at, 0) + 1) "
+            "WHERE session_id = ?",
+            (now_ms(), self.id),
+        )
 
     def events(self) -> list[tuple[int, Answer]]:
         """Rows that are stored as plain text."""
@@ -172,6 +178,10 @@ def truncate(session: Session, keep: int) -> None:
         session.database.execute(
             "UPDATE transcript_events SET seq = ? WHERE session_id = ? AND seq = ?", (number, session.id, seq)
         )
+    session.database.execute(
+        "UPDATE transcript_rewrite_watermarks SET generation = lower(hex(randomblob(16))) WHERE session_id = ?",
+        (session.id,),
+    )
     session.save({}, without=("totalTokens", "totalTokensFresh", "contextBudgetStatus"))
 
 

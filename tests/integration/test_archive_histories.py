@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,9 +20,12 @@ from tests.support.moon import archived_events, files_below
 from tests.support.properties import examples
 from tests.support.stores import BUILDERS, JsonlStoreBuilder, SqliteStoreBuilder
 
+from moon.files import write_atomic
+from moon.guard.coverage import Coverage, measure_coverage
 from moon.openclaw.events import event_id
+from moon.openclaw.transcript_store import Transcript
 from moon.vault.catalog import Catalog, discard, open_catalog
-from moon.vault.ledger import GENESIS, line_hash
+from moon.vault.ledger import GENESIS, Ledger, line_hash
 from moon.vault.packing import pack_past_days
 
 KEY = "agent:main:main"
@@ -51,6 +56,7 @@ class History:
     torn: bytes = b""
     number: int = 0
     pristine: bool = True
+    stored: list[bytes] = field(default_factory=list)
     seen: dict[str, Counter[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -123,6 +129,7 @@ class History:
         self.number += 1
         self.session_id = f"s{self.number + 1}"
         self.lines = [events.header(self.session_id)]
+        self.stored = []
         self.pristine = True
 
     def malformed(self, choice: int) -> None:
@@ -180,8 +187,13 @@ def histories(names: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, int, 
 def store_history(builder: JsonlStoreBuilder | SqliteStoreBuilder, history: History) -> None:
     if isinstance(builder, JsonlStoreBuilder):
         builder.write(history.session_id, history.lines, torn=history.torn)
+    elif history.stored and history.stored == history.lines[: len(history.stored)]:
+        # What was only added to is in the same generation as before, so that the archive may read on.
+        if history.lines != history.stored:
+            builder.append(history.session_id, *history.lines[len(history.stored) :])
     else:
         builder.write(history.session_id, history.lines)
+    history.stored = list(history.lines)
 
 
 def look_and_check(archiver: Archiver, builder, history: History) -> None:
@@ -193,7 +205,9 @@ def look_and_check(archiver: Archiver, builder, history: History) -> None:
         assert archiver.held(session_id) == expected
     before = files_below(archiver.home.archives)
     again = archiver.archive(history.session_id)
-    assert (again.archives, again.new, again.seen) == ([], 0, len(history.all_lines))
+    assert (again.archives, again.new, again.seen) == ([], 0, 0)
+    compared = archiver.archive(history.session_id, whole=True)
+    assert (compared.archives, compared.new, compared.seen) == ([], 0, len(history.all_lines))
     assert files_below(archiver.home.archives) == before
 
 
@@ -278,6 +292,7 @@ def test_migration_to_sqlite_adds_nothing(tmp_path_factory, before, after, leave
         getattr(history, name)(choice)
     look_and_check(archiver, old, history)
     new = SqliteStoreBuilder(archiver.state_dir)
+    history.stored = []
     store_history(new, history)
     if not leave:
         (old.folder / f"{history.session_id}.jsonl").unlink()
@@ -361,28 +376,77 @@ def test_malformed_lines_are_counted_and_named(tmp_path):
     assert archiver.archive("s1").new == 1, "a third malformed line of the same bytes is a third line"
 
 
-def test_what_cannot_be_unpacked_is_set_aside_and_covers_nothing(tmp_path):
+def change(store: SqliteStoreBuilder, statement: str, *values: object) -> None:
+    """Write into a store as nothing but damage would."""
+    with closing(store.connect()) as connection, connection:
+        connection.execute(statement, values)
+        # Every writer moves the fence on.
+        connection.execute("UPDATE transcript_rewrite_watermarks SET generation = lower(hex(randomblob(16)))")
+
+
+def coverage(archiver: Archiver, session_id: str = "s1") -> Coverage:
+    """What the guard finds before something destructive; the index is not looked at here."""
+    (store,) = archiver.stores().stores
+    with open_catalog(archiver.home) as catalog:
+        return measure_coverage(archiver.home, catalog, store, Transcript("main", "agent:main:main", session_id))
+
+
+def test_what_cannot_be_unpacked_is_set_aside_once_and_counts_as_kept(tmp_path):
     archiver = Archiver(tmp_path)
     store = SqliteStoreBuilder(archiver.state_dir)
     lines = [events.header("s1"), events.message("e1", "long " * 2_000), events.message("e2", "after it")]
     store.write("s1", lines)
-    connection = store.connect()
-    with connection:
-        connection.execute("UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes + 1 WHERE seq = 1")
-    connection.close()
+    change(store, "UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes + 1 WHERE seq = 1")
     made = archiver.archive("s1")
-    assert (made.covered, made.undecodable, made.new) == (False, 1, 2)
-    kept = list(archiver.home.quarantine.glob("*.bin"))
-    assert len(kept) == 1 and kept[0].stat().st_size > 0
+    assert (made.set_aside, made.new) == (1, 2) and made.as_record()["outcome"] == "done"
+    (kept,) = archiver.home.quarantine.glob("*.bin")
+    assert kept.stat().st_size > 0
+    (line,) = [line for line in Ledger(archiver.home.ledger).lines() if line["kind"] == "aside"]
+    assert (line["sha256"], line["bytes"], line["event_id"]) == (kept.stem, kept.stat().st_size, "")
+    assert "undecodable" in line["reason"] and archiver.damage() == []
     before = files_below(archiver.home.archives)
+    for _ in range(2):
+        assert archiver.archive("s1", whole=True).set_aside == 0
+        assert files_below(archiver.home.archives) == before
+        assert (coverage(archiver).missing, coverage(archiver).damaged) == (0, ())
+        discard(archiver.home)
+    kept.write_bytes(b"damaged")
+    assert coverage(archiver).damaged == (line["sha256"],)
+    (complaint,) = archiver.damage()
+    assert line["sha256"][:12] in complaint
+    kept.unlink()
+    assert archiver.archive("s1", whole=True).set_aside == 0
+    assert archiver.damage() == [] and coverage(archiver).damaged == (), "the store still had it"
+    change(store, "UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes - 1 WHERE seq = 1")
     archiver.archive("s1")
-    assert files_below(archiver.home.archives) == before
-    connection = store.connect()
-    with connection:
-        connection.execute("UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes - 1 WHERE seq = 1")
-    connection.close()
-    assert archiver.archive("s1").covered
     assert archiver.held("s1") == Counter(lines)
+
+
+def test_an_event_with_a_line_break_is_kept_as_it_is_and_counts_as_kept(tmp_path):
+    archiver = Archiver(tmp_path)
+    store = SqliteStoreBuilder(archiver.state_dir)
+    broken = json.dumps({"type": "message", "id": "e1", "message": {"role": "user", "content": "x"}}, indent=1).encode()
+    store.write("s1", [events.header("s1"), broken, b"no json\nat all", events.message("e2", "after it")])
+    made = archiver.archive("s1")
+    assert (made.set_aside, made.new) == (2, 2)
+    assert {path.read_bytes() for path in archiver.home.quarantine.glob("*.bin")} == {broken, b"no json\nat all"}
+    assert coverage(archiver).missing == 0
+    # A second event of the same bytes is a second event where it has no id, as for any other line.
+    store.append("s1", b"no json\nat all")
+    assert archiver.archive("s1").set_aside == 1
+    assert coverage(archiver).missing == 0
+    store.append("s1", broken.replace(b"x", b"y"))
+    assert coverage(archiver).missing == 1, "and what is not kept is missing"
+
+
+def test_what_was_set_aside_by_the_version_before_is_entered_now(tmp_path):
+    """It wrote the bytes and no line of the ledger."""
+    archiver = Archiver(tmp_path)
+    store = SqliteStoreBuilder(archiver.state_dir)
+    store.write("s1", [events.header("s1"), b"{}\n"])
+    write_atomic(archiver.home.quarantine / f"{hashlib.sha256(b'{}' + bytes([10])).hexdigest()}.bin", b"{}\n")
+    assert archiver.archive("s1").set_aside == 1
+    assert coverage(archiver).missing == 0
 
 
 def test_same_session_id_in_two_agents_are_two_sessions(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 
 import pytest
 from tests.support import events
@@ -57,26 +58,31 @@ def test_a_newer_store_is_named_and_nothing_in_it_is_pruned(moon):
     SqliteStoreBuilder(moon.state_dir, version=24).put(KEY, "s1", events.conversation("s1", 2), used=47_000)
     moon.extra["FAKE_OPENCLAW"] = str(moon.folder / "fake.json")
     done = moon.run("sample")
-    assert "schema version 24" in words(done)
-    assert states.peek(moon.home).heartbeat == NOW_MS
-    outcomes = {record["station"]: record["sessions"][0]["outcome"] for record in moon.cycles()[0]["stations"]}
-    assert "done" not in outcomes.values()
-    assert list(moon.ledger()) == []
-    calls = (moon.folder / "fake.json.log").read_text()
-    assert "sessions" in calls and "compact" not in calls and "reset" not in calls
+    assert done.code == 0 and "schema version 24" in words(done)
+    assert list(archived_events(moon.home)) == events.conversation("s1", 2)
+    assert [record["station"] for record in moon.cycles()[0]["stations"]] == ["archive", "index"]
+    assert not (moon.folder / "fake.json.log").exists(), "OpenClaw was asked for nothing"
+
+
+def store_of_another_shape(moon: Moon, **usage: int) -> None:
+    """A store of an OpenClaw to come, with a table that Moon cannot read."""
+    store = SqliteStoreBuilder(moon.state_dir, version=24)
+    store.put(KEY, "s1", events.conversation("s1", 2), **usage)
+    with closing(store.connect()) as connection, connection:
+        connection.execute("ALTER TABLE transcript_events RENAME COLUMN seq TO position")
 
 
 def test_usage_comes_from_the_command_where_a_store_cannot_be_read(moon):
-    SqliteStoreBuilder(moon.state_dir, version=24).put(KEY, "s1", events.conversation("s1", 2), used=41_000)
+    store_of_another_shape(moon, used=41_000)
     (row,) = moon.run("sample", "--no-exec").json()["sessions"]
     assert (row["provider"], row["used_tokens"]) == ("cli", 41_000)
 
 
 def test_both_the_store_and_the_command_are_broken(moon):
-    SqliteStoreBuilder(moon.state_dir, version=24).put(KEY, "s1", [], used=41_000)
+    store_of_another_shape(moon)
     done = moon.run("sample", env={"MOON_OPENCLAW__BIN": "no-such-openclaw"})
     assert done.code == 1
-    assert "schema version 24" in words(done) and "no-such-openclaw" in done.stderr
+    assert "transcript_events lacks seq" in words(done) and "no-such-openclaw" in done.stderr
     assert states.peek(moon.home).heartbeat == NOW_MS, "the tick itself went well"
 
 

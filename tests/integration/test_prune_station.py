@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 from tests.support import events
@@ -168,6 +169,21 @@ def test_refused_while_anything_is_not_archived_readable_and_findable(gateway, s
     assert gateway.calls(*DESTRUCTIVE) == []
     assert gateway.moon.audit(station)[-1]["outcome"] == "refused"
     assert not list(gateway.moon.home.rollovers.glob("*"))
+
+
+def test_a_store_of_an_unknown_schema_is_archived_and_not_pruned(gateway):
+    store = gateway.store
+    with closing(store.connect()) as connection, connection:
+        connection.execute("UPDATE schema_meta SET schema_version = 24")
+    for station in ("prune", "rollover"):
+        assert gateway.run(station, "--session", KEY) == 1
+        entry = gateway.entry(station)
+        assert (entry["outcome"], entry["hint"].split(";")[0]) == ("refused", "update Moon")
+        assert "schema version 24" in entry["reason"]
+    assert gateway.calls(*DESTRUCTIVE) == []
+    store.append("s1", events.message("later", "said after the update"))
+    assert gateway.run("archive", "--session", KEY) == 0
+    assert any(b"said after the update" in data for data in archived_events(gateway.moon.home, "s1"))
 
 
 @pytest.mark.parametrize("spoil", [event_is_missing, bytes_changed, archive_is_gone, archive_is_cut, index_is_gone])

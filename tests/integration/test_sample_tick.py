@@ -110,9 +110,7 @@ def test_a_tick_at_82_percent_archives_and_indexes(moon, generation):
 def test_the_first_tick_archives_every_idle_session(moon, generation):
     store = BUILDERS[generation](moon.state_dir)
     for number in range(3):
-        store.put(
-            f"agent:main:k{number}", f"s{number}", events.conversation(f"s{number}", 1), interacted_at=NOW_MS - 901_000
-        )
+        store.put(f"agent:main:k{number}", f"s{number}", events.conversation(f"s{number}", 1), at=NOW_MS - 901_000)
     moon.ok("sample")
     assert len(list(archived_events(moon.home))) == 9
     moon.ok("sample", env=at(30))

@@ -32,14 +32,16 @@ class Archiver:
         """The stores as they are now."""
         return open_stores(settings(openclaw={"state_dir": str(self.state_dir)}))
 
-    def archive(self, session_id: str, key: str = "agent:main:main", agent: str = "main") -> Archived:
-        """Archive one session's transcript from whichever store holds it."""
+    def archive(
+        self, session_id: str, key: str = "agent:main:main", agent: str = "main", *, whole: bool = False
+    ) -> Archived:
+        """Archive one session's transcript from whichever store holds it; with `whole`, whatever its mark says."""
         stores = self.stores()
         transcript = Transcript(agent, key, session_id)
         store = stores.store_of(transcript)
         assert store is not None
         with open_catalog(self.home) as catalog:
-            return archive_transcript(self.home, catalog, store, transcript, self.compress_from)
+            return archive_transcript(self.home, catalog, store, transcript, self.compress_from, whole=whole)
 
     def archive_all(self, session_ids: list[str], agent: str = "main") -> list[MoonError]:
         """Archive sessions in one run, as the station does: what fails for one does not stop the next."""

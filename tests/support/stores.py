@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -32,7 +34,11 @@ CREATE TABLE session_nodes (
 ) STRICT;
 CREATE TABLE session_windows (
   session_id TEXT NOT NULL PRIMARY KEY, session_key TEXT NOT NULL, previous_session_id TEXT, reason TEXT,
-  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, transcript_updated_at INTEGER,
+  transcript_observed_at INTEGER
+) STRICT;
+CREATE TABLE transcript_rewrite_watermarks (
+  session_id TEXT NOT NULL PRIMARY KEY, generation TEXT NOT NULL, updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE transcript_events (
   session_id TEXT NOT NULL, seq INTEGER NOT NULL, event_json TEXT, created_at INTEGER NOT NULL, event_zstd BLOB,
@@ -48,9 +54,18 @@ CREATE TABLE transcript_event_identities (
 CREATE TABLE session_transcript_archives (
   session_id TEXT NOT NULL, generation TEXT NOT NULL, session_key TEXT NOT NULL, reason TEXT NOT NULL,
   encoding TEXT NOT NULL, archive_blob BLOB NOT NULL, archive_sha256 TEXT NOT NULL, archive_name TEXT NOT NULL UNIQUE,
-  created_at INTEGER NOT NULL, PRIMARY KEY (session_id, generation)
+  created_at INTEGER NOT NULL, published_at INTEGER, PRIMARY KEY (session_id, generation)
+) STRICT;
+CREATE TABLE session_transcript_cold_archives (
+  session_id TEXT NOT NULL PRIMARY KEY, generation TEXT NOT NULL, archive_name TEXT NOT NULL UNIQUE,
+  archive_sha256 TEXT NOT NULL CHECK (length(archive_sha256) = 64), event_count INTEGER NOT NULL,
+  raw_bytes INTEGER NOT NULL, archive_bytes INTEGER NOT NULL, last_seq INTEGER NOT NULL, archived_at INTEGER NOT NULL,
+  storage TEXT NOT NULL CHECK (storage IN ('file', 'sqlite')), archive_blob BLOB,
+  CHECK ((storage = 'file' AND archive_blob IS NULL) OR (storage = 'sqlite' AND archive_blob IS NOT NULL))
 ) STRICT;
 """
+# When the transcripts of the builders were last written to, unless a test says otherwise.
+WRITTEN_MS = NOW_MS - 600_000
 
 
 def usage_entry(
@@ -111,20 +126,45 @@ class JsonlStoreBuilder:
         """Forget a session; its transcript stays."""
         self.main_file.write_text(json.dumps({k: v for k, v in self.entries().items() if k != key}))
 
-    def write(self, session_id: str, lines: Sequence[bytes], *, torn: bytes = b"") -> None:
-        """Set a transcript. `torn`: the beginning of a line that is still being written."""
-        data = b"".join(each + b"\n" for each in lines) + torn
-        (self.folder / f"{session_id}.jsonl").write_bytes(data)
+    def path(self, session_id: str) -> Path:
+        """A transcript's file."""
+        return self.folder / f"{session_id}.jsonl"
 
-    def put(self, key: str, session_id: str, lines: Sequence[bytes], **usage: Any) -> None:
+    def write(self, session_id: str, lines: Sequence[bytes], *, torn: bytes = b"", at: int = WRITTEN_MS) -> None:
+        """Set a transcript. `torn`: the beginning of a line that is still being written."""
+        self._keep(session_id, b"".join(each + b"\n" for each in lines) + torn, at)
+
+    def append(self, session_id: str, *lines: bytes, at: int = WRITTEN_MS) -> None:
+        """Add events to a transcript."""
+        self._keep(session_id, self.path(session_id).read_bytes() + b"".join(each + b"\n" for each in lines), at)
+
+    def _keep(self, session_id: str, data: bytes, at: int) -> None:
+        """Write, at another time than what stood there before."""
+        path = self.path(session_id)
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        path.write_bytes(data)
+        when = at * 1_000_000 + 1_000 * (at * 1_000_000 == before)
+        os.utime(path, ns=(when, when))
+
+    def put(self, key: str, session_id: str, lines: Sequence[bytes], *, at: int = WRITTEN_MS, **usage: Any) -> None:
         """Set a session's transcript and usage."""
-        self.write(session_id, lines)
+        self.write(session_id, lines, at=at)
         self.put_entry(key, usage_entry(session_id, **usage))
 
-    def remove(self, key: str, session_id: str) -> None:
-        """Delete a session and its transcript."""
+    def put_away(self, key: str) -> None:
+        """Archive a session in OpenClaw: it leaves the list, its transcript stays."""
+        self.put_entry(key, {**self.entries()[key], "archivedAt": NOW_MS})
+
+    def delete(self, key: str, session_id: str, how: str = "deleted") -> None:
+        """Delete or reset a session as OpenClaw does: its transcript gets another name."""
         self.remove_entry(key)
-        (self.folder / f"{session_id}.jsonl").unlink()
+        path = self.path(session_id)
+        path.rename(path.with_name(f"{path.name}.{how}.2026-11-22T06-40-00.{len(list(self.folder.iterdir())):03d}Z"))
+
+    def remove(self, key: str, session_id: str) -> None:
+        """Make a session and its transcript vanish without a trace."""
+        self.remove_entry(key)
+        self.path(session_id).unlink()
 
 
 class SqliteStoreBuilder:
@@ -161,7 +201,8 @@ class SqliteStoreBuilder:
                 (key, session_id, json.dumps(entry), when, entry.get("status"), entry.get("lastInteractionAt")),
             )
             connection.execute(
-                "INSERT OR IGNORE INTO session_windows VALUES (?, ?, NULL, 'initial', ?, ?)",
+                "INSERT INTO session_windows (session_id, session_key, reason, created_at, updated_at) "
+                "VALUES (?, ?, 'initial', ?, ?) ON CONFLICT DO UPDATE SET session_key = excluded.session_key",
                 (session_id, key, when, when),
             )
 
@@ -170,22 +211,119 @@ class SqliteStoreBuilder:
         with closing(self.connect()) as connection, connection:
             connection.execute("DELETE FROM session_nodes WHERE session_key = ?", (key,))
 
-    def write(self, session_id: str, lines: Sequence[bytes]) -> None:
-        """Set a transcript, numbered from 0 as the real program does after each change."""
+    def write(self, session_id: str, lines: Sequence[bytes], *, at: int = WRITTEN_MS) -> None:
+        """Set a transcript, numbered from 0 and with a new generation, as the real program does after each change."""
         with closing(self.connect()) as connection, connection:
             connection.execute("DELETE FROM transcript_events WHERE session_id = ?", (session_id,))
             for seq, data in enumerate(lines):
                 insert_event(connection, session_id, seq, data)
+            self._touch(connection, session_id, at)
+            connection.execute(
+                "INSERT OR REPLACE INTO transcript_rewrite_watermarks VALUES (?, lower(hex(randomblob(16))), ?)",
+                (session_id, at),
+            )
 
-    def put(self, key: str, session_id: str, lines: Sequence[bytes], **usage: Any) -> None:
+    def append(self, session_id: str, *lines: bytes, at: int = WRITTEN_MS) -> None:
+        """Add events to a transcript, in the same generation."""
+        with closing(self.connect()) as connection, connection:
+            sql = "SELECT coalesce(max(seq), -1) + 1 FROM transcript_events WHERE session_id = ?"
+            start = connection.execute(sql, (session_id,)).fetchone()[0]
+            for seq, data in enumerate(lines, start):
+                insert_event(connection, session_id, seq, data)
+            self._touch(connection, session_id, at)
+
+    @staticmethod
+    def _touch(connection: sqlite3.Connection, session_id: str, at: int) -> None:
+        """Set the transcript's time, to another one than it had."""
+        connection.execute(
+            "INSERT OR IGNORE INTO session_windows (session_id, session_key, created_at, updated_at) "
+            "VALUES (?, '', ?, ?)",
+            (session_id, at, at),
+        )
+        connection.execute(
+            "UPDATE session_windows SET transcript_updated_at = ? + (transcript_updated_at IS ?) WHERE session_id = ?",
+            (at, at, session_id),
+        )
+
+    def put(self, key: str, session_id: str, lines: Sequence[bytes], *, at: int = WRITTEN_MS, **usage: Any) -> None:
         """Set a session's transcript and usage."""
-        self.write(session_id, lines)
+        self.write(session_id, lines, at=at)
         self.put_entry(key, usage_entry(session_id, **usage))
 
+    def put_away(self, key: str) -> None:
+        """Archive a session in OpenClaw: it leaves the list, its transcript stays."""
+        with closing(self.connect()) as connection, connection:
+            connection.execute("UPDATE session_nodes SET archived_at = ? WHERE session_key = ?", (NOW_MS, key))
+
+    def delete(self, key: str, session_id: str, how: str = "deleted") -> None:
+        """Delete a session as OpenClaw does: its transcript becomes a blob, the session's rows go."""
+        with closing(self.connect()) as connection, connection:
+            lines, generation = self._take(connection, session_id)
+            blob = zstandard.ZstdCompressor().compress(b"".join(each + b"\n" for each in lines))
+            connection.execute(
+                "INSERT INTO session_transcript_archives VALUES (?, ?, ?, ?, 'zstd', ?, ?, ?, ?, NULL)",
+                (
+                    session_id,
+                    generation,
+                    key,
+                    how,
+                    blob,
+                    sha256(blob),
+                    f"{session_id}.jsonl.{how}.{generation}",
+                    NOW_MS,
+                ),
+            )
+            connection.execute("DELETE FROM session_windows WHERE session_id = ?", (session_id,))
+            connection.execute("DELETE FROM transcript_rewrite_watermarks WHERE session_id = ?", (session_id,))
+            connection.execute("DELETE FROM session_nodes WHERE session_key = ?", (key,))
+
+    def go_cold(self, session_id: str, storage: str = "file") -> Path:
+        """Move a transcript into cold storage as OpenClaw does; where its file lies."""
+        with closing(self.connect()) as connection, connection:
+            lines, generation = self._take(connection, session_id)
+            records = [
+                {"kind": "header", "version": 1, "sessionId": session_id, "generation": generation},
+                *(
+                    {"kind": "event", "row": {"seq": seq, "event_json": line.decode(), "created_at": NOW_MS}}
+                    for seq, line in enumerate(lines)
+                ),
+                {"kind": "fts", "row": {"text": "for its own search", "message_id": "x", "role": "user"}},
+            ]
+            packed = zstandard.ZstdCompressor(write_content_size=False).compress(
+                b"".join(json.dumps(each, ensure_ascii=False).encode() + b"\n" for each in records)
+            )
+            path = self.main_file.parent.parent / "sessions" / "cold" / f"{sha256(packed)}.jsonl.zst"
+            size = sum(map(len, lines)) + len(lines) - 1
+            connection.execute(
+                "INSERT INTO session_transcript_cold_archives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (session_id, generation, path.name, sha256(packed), len(lines), size, len(packed), len(lines) - 1,
+                 NOW_MS, storage, packed if storage == "sqlite" else None),
+            )  # fmt: skip
+        if storage == "file":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(packed)
+        return path
+
+    @staticmethod
+    def _take(connection: sqlite3.Connection, session_id: str) -> tuple[list[bytes], str]:
+        """A transcript's events and generation; the events leave the table."""
+        sql = "SELECT event_json, event_zstd FROM transcript_events WHERE session_id = ? ORDER BY seq"
+        rows = connection.execute(sql, (session_id,)).fetchall()
+        lines = [text.encode() if text is not None else zstandard.decompress(packed) for text, packed in rows]
+        sql = "SELECT generation FROM transcript_rewrite_watermarks WHERE session_id = ?"
+        generation: str = connection.execute(sql, (session_id,)).fetchone()[0]
+        connection.execute("DELETE FROM transcript_events WHERE session_id = ?", (session_id,))
+        return lines, generation
+
     def remove(self, key: str, session_id: str) -> None:
-        """Delete a session and its transcript."""
+        """Make a session and its transcript vanish without a trace."""
         self.remove_entry(key)
         self.write(session_id, [])
+
+
+def sha256(data: bytes) -> str:
+    """The hash as text."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def insert_event(connection: sqlite3.Connection, session_id: str, seq: int, data: bytes) -> None:

@@ -6,16 +6,18 @@ import hashlib
 import json
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pytest
+import zstandard
 from tests.support import events
 from tests.support.moon import ROOT, files_below
 from tests.support.settings import settings
 from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder, usage_entry
 from tests.support.unprivileged import held_back_by_permissions
 
-from moon.errors import SessionUnknown, StoreAbsent, StoreForeign, StoreTooNew
+from moon.errors import SessionUnknown, StoreAbsent, StoreBusy, StoreForeign, StoreTooNew
 from moon.openclaw.locate import open_stores
 from moon.openclaw.transcript_store import StoredEvent, Transcript
 
@@ -38,6 +40,11 @@ ODD = [
 
 def stores_of(state_dir: Path):
     return open_stores(settings(openclaw={"state_dir": str(state_dir)}))
+
+
+def transcripts(store) -> list[Transcript]:
+    """What a store holds, without the marks."""
+    return [holding.transcript for holding in store.holdings()]
 
 
 class StoreSuite:
@@ -154,14 +161,14 @@ class StoreSuite:
         builder.put(KEY, "s1", events.conversation("s1", 3))
         before = {name: data for name, data in files_below(state).items() if not name.endswith(("-shm", "-wal"))}
         store = open_store()
-        store.sessions(), store.transcripts(), self.events(open_store), self.mark(open_store)
+        store.sessions(), store.holdings(), self.events(open_store), self.mark(open_store)
         after = {name: data for name, data in files_below(state).items() if not name.endswith(("-shm", "-wal"))}
         assert after == before
 
     def test_a_transcript_that_no_session_names_is_listed_without_key(self, builder, open_store):
         builder.put(KEY, "s1", events.conversation("s1", 1))
         builder.write("forgotten", events.conversation("forgotten", 1))
-        assert set(open_store().transcripts()) == {Transcript("main", KEY, "s1"), Transcript("main", "", "forgotten")}
+        assert set(transcripts(open_store())) == {Transcript("main", KEY, "s1"), Transcript("main", "", "forgotten")}
 
     def test_a_broken_agent_does_not_stop_the_others(self, builder, state):
         builder.put(KEY, "s1", events.conversation("s1", 1))
@@ -173,7 +180,7 @@ class StoreSuite:
         assert all(agent in str(stores.problems) for agent in ("alpha", "zulu"))
         assert all(problem.hint and problem.path for problem in stores.problems)
         stores = stores_of(state)
-        assert [transcript.session_id for _, transcript in stores.transcripts()] == ["s1"]
+        assert [transcript.session_id for _, (transcript, *_) in stores.holdings()] == ["s1"]
 
     @pytest.mark.parametrize(
         "content", [b"", b"\x00" * 5_000, b"[]", b'"text"', b"{", b"SQLite format 3\x00" + b"x" * 99]
@@ -218,7 +225,7 @@ class TestJsonl(StoreSuite):
         for name in ("s1.trajectory.jsonl", "s1.trajectory-path.json", "s0.jsonl.reset.2026-11-22T08-24-24.673Z"):
             (builder.folder / name).write_bytes(events.header("s0") + b"\n")
         (builder.folder / "s9.jsonl.deleted.2026-11-22T08-24-24.673Z").write_bytes(events.header("s9") + b"\n")
-        listed = open_store().transcripts()
+        listed = transcripts(open_store())
         assert [(each.session_id, bool(each.place)) for each in listed] == [("s1", False), ("s0", True), ("s9", True)]
         for each in listed:
             assert [event.data for event in open_store().events(each)] == [
@@ -232,7 +239,7 @@ class TestJsonl(StoreSuite):
         builder.put_entry(KEY, {**usage_entry("s1"), "sessionFile": f"/elsewhere/{other.name}"})
         assert len(self.events(open_store)) == 3
         assert self.mark(open_store)
-        assert open_store().transcripts() == [Transcript("main", KEY, "s1")]
+        assert transcripts(open_store()) == [Transcript("main", KEY, "s1")]
 
     def test_a_reset_transcript_is_found_by_its_old_session_id(self, builder, state):
         """A reset renames the old transcript; whoever only knows its id must still find it."""
@@ -289,15 +296,37 @@ class TestSqlite(StoreSuite):
         builder.put(KEY, "s1", [events.header("s1")])
         self.change(builder, "UPDATE session_nodes SET archived_at = 5")
         assert open_store().sessions() == []
-        assert len(open_store().transcripts()) == 1
+        assert len(transcripts(open_store())) == 1
 
-    def test_a_newer_schema_is_refused_by_number_and_other_agents_go_on(self, builder, state):
+    def test_a_newer_schema_of_known_shape_is_read_and_named_by_number(self, builder, state):
         builder.put(KEY, "s1", [events.header("s1")])
-        SqliteStoreBuilder(state, "future", version=24).put("agent:future:main", "s2", [events.header("s2")])
+        lines = events.conversation("s2", 30)
+        SqliteStoreBuilder(state, "future", version=24).put("agent:future:main", "s2", lines)
         stores = stores_of(state)
-        assert [entry.key for _, entry in stores.sessions()] == [KEY]
-        (problem,) = stores.problems
-        assert isinstance(problem, StoreTooNew) and "24" in problem.message and "23" in problem.message
+        assert {entry.key for _, entry in stores.sessions()} == {KEY, "agent:future:main"}
+        held = {each.transcript.session_id: store for store, each in stores.holdings()}
+        assert [each.data for each in held["s2"].events(Transcript("future", "", "s2"))] == lines
+        assert stores.problems == []
+        (notice,) = stores.notices()
+        assert isinstance(notice, StoreTooNew) and "24" in notice.message and "23" in notice.message and notice.hint
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE transcript_events SET event_json = 'packed:' || event_json",
+            "UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes + 1",
+            "UPDATE transcript_events SET event_json = NULL, event_zstd = x'00', event_utf8_bytes = 5, "
+            "navigation_json = '{}'",
+            "ALTER TABLE transcript_events RENAME COLUMN seq TO position",
+        ],
+    )
+    def test_a_newer_schema_of_another_shape_is_refused(self, state, change):
+        builder = SqliteStoreBuilder(state, version=24)
+        builder.put(KEY, "s1", events.conversation("s1", 2))
+        self.change(builder, change)
+        stores = stores_of(state)
+        assert list(stores.sessions()) == []
+        assert [type(problem) for problem in stores.problems] == [StoreForeign]
 
     @pytest.mark.parametrize("version", [0, 1, 22, 23])
     def test_older_schemas_are_read(self, state, version):
@@ -317,6 +346,54 @@ class TestSqlite(StoreSuite):
         (entry,) = open_store().sessions()
         assert entry.running, "without the column the entry itself says whether a run is active"
         assert len(self.events(open_store)) == 5
+
+    def test_a_locked_store_is_waited_for_and_never_read_without_its_lock(self, builder, open_store, monkeypatch):
+        """Without a WAL there is nothing to tell what is committed from what is not, but the lock."""
+        monkeypatch.setattr("moon.openclaw.sqlite_store.BUSY_SECONDS", 0.05)
+        builder.put(KEY, "s1", events.conversation("s1", 2))
+        writer = builder.connect()
+        writer.execute("PRAGMA journal_mode = DELETE")
+        writer.execute("PRAGMA cache_size = 5")
+        writer.execute("BEGIN EXCLUSIVE")
+        for seq in range(100, 900):
+            writer.execute(
+                "INSERT INTO transcript_events (session_id, seq, event_json, created_at) VALUES ('s1', ?, ?, 1)",
+                (seq, events.message(f"x{seq}", "never committed " * 50).decode()),
+            )
+        for look in (lambda store: store.sessions(), lambda store: store.holdings()):
+            with pytest.raises(StoreBusy) as caught:
+                look(open_store())
+            assert str(builder.main_file) in caught.value.message and "next tick" in caught.value.hint
+        with pytest.raises(StoreBusy):
+            self.events(open_store)
+        writer.rollback()
+        writer.close()
+        assert len(self.events(open_store)) == 5
+
+    def test_a_lock_taken_while_the_store_is_read_is_no_damage(self, builder, open_store, monkeypatch):
+        monkeypatch.setattr("moon.openclaw.sqlite_store.BUSY_SECONDS", 0.05)
+        builder.put(KEY, "s1", events.conversation("s1", 2))
+        connection = builder.connect()
+        connection.execute("PRAGMA journal_mode = DELETE")
+        store = open_store()
+        store.sessions()
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreBusy):
+            store.sessions()
+        connection.rollback()
+        connection.close()
+        assert len(store.sessions()) == 1
+
+    def test_a_bomb_in_a_row_takes_no_more_than_the_row_says(self, builder, open_store):
+        bomb = zstandard.ZstdCompressor().compress(b"\0" * (600 << 20))
+        builder.put(KEY, "s1", [events.header("s1"), events.message("big", "long " * 1_000)])
+        self.change(builder, "UPDATE transcript_events SET event_zstd = ?, event_utf8_bytes = 1000 WHERE seq = 1", bomb)
+        tracemalloc.start()
+        found = self.events(open_store)[1]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert found.problem.startswith("undecodable") and "more than 1000" in found.problem and found.data == bomb
+        assert peak < 100 << 20
 
     def test_a_store_in_use_is_read_beside_its_writer(self, builder, open_store):
         builder.put(KEY, "s1", events.conversation("s1", 2))
@@ -341,22 +418,21 @@ class TestSqlite(StoreSuite):
         )
 
     def test_what_a_reset_moved_into_a_blob_is_listed_and_read(self, builder, open_store, state):
-        import zstandard
-
         lines = events.conversation("old", 2)
         blob = b"".join(each + b"\n" for each in lines)
         for name, encoding, data in (("a", "identity", blob), ("b", "zstd", zstandard.ZstdCompressor().compress(blob))):
             self.change(
                 builder,
-                "INSERT INTO session_transcript_archives VALUES (?, 'g', ?, 'reset', ?, ?, ?, ?, 1)",
+                "INSERT INTO session_transcript_archives VALUES (?, ?, ?, 'reset', ?, ?, ?, ?, 1, NULL)",
                 f"old-{name}",
+                f"left-{name}",
                 KEY,
                 encoding,
                 data,
                 hashlib.sha256(blob).hexdigest(),
-                f"left-{name}",
+                f"old-{name}.jsonl.reset",
             )
-        listed = open_store().transcripts()
+        listed = transcripts(open_store())
         assert [(each.session_id, each.place) for each in listed] == [("old-a", "left-a"), ("old-b", "left-b")]
         for each in listed:
             assert [event.data for event in open_store().events(each)] == lines
@@ -366,7 +442,7 @@ class TestSqlite(StoreSuite):
     def test_earlier_session_ids_of_a_key_keep_its_name(self, builder, open_store):
         builder.put(KEY, "s1", events.conversation("s1", 1))
         builder.put(KEY, "s2", events.conversation("s2", 1))
-        assert {(each.key, each.session_id) for each in open_store().transcripts()} == {(KEY, "s1"), (KEY, "s2")}
+        assert {(each.key, each.session_id) for each in transcripts(open_store())} == {(KEY, "s1"), (KEY, "s2")}
 
 
 # All agents of a state folder.
@@ -410,7 +486,7 @@ def test_agents_without_a_store_and_stray_files_are_passed_over(tmp_path):
     (tmp_path / "agents" / "stray.txt").write_text("x")
     (tmp_path / "agents" / "no-list" / "sessions").mkdir(parents=True)
     stores = stores_of(tmp_path)
-    assert list(stores.sessions()) == [] and list(stores.transcripts()) == [] and stores.problems == []
+    assert list(stores.sessions()) == [] and list(stores.holdings()) == [] and stores.problems == []
 
 
 def test_a_migrated_agent_counts_once_in_the_newer_store(tmp_path):
@@ -445,7 +521,7 @@ def test_recorded_stores_hold_what_was_counted_independently(tmp_path, generatio
     shutil.copytree(RECORDED / generation, tmp_path / "state")
     stores = stores_of(tmp_path / "state")
     found: dict[str, dict[str, dict[str, object]]] = {}
-    for store, transcript in stores.transcripts():
+    for store, (transcript, *_) in stores.holdings():
         total, count = hashlib.sha256(), 0
         for event in store.events(transcript):
             assert event.problem == ""

@@ -14,7 +14,7 @@ from tests.support.stores import NOW_MS, JsonlStoreBuilder
 
 from moon import audit, schema
 from moon.cycle import session_states as states
-from moon.cycle.session_states import COOLDOWN, NORMAL, SessionState, State
+from moon.cycle.session_states import COOLDOWN, NORMAL, Owed, SessionState, State
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.paths import Home
 
@@ -50,24 +50,36 @@ SESSIONS = st.builds(
     pending=st.lists(st.sampled_from(["archive", "index", "prune", "distill", "rollover"]), unique=True).map(tuple),
     attempts=st.integers(0, 100),
     retry_at=st.just(0) | TIMES,
-    archived_mark=st.text(max_size=9),
     undistilled=st.booleans(),
     last_trigger=st.dictionaries(st.sampled_from(["archive", "prune", "distill", "pending"]), TIMES, max_size=4),
-    replaced=st.lists(NAMES, max_size=3, unique=True).map(tuple),
     ratio=st.none() | st.floats(0, 20),
     deferred=st.text(max_size=9),
+)
+
+OWED = st.builds(
+    Owed,
+    agent=NAMES,
+    session_key=st.text(max_size=20),
+    session_id=NAMES,
+    stations=st.lists(st.sampled_from(["archive", "index", "distill"]), min_size=1, unique=True).map(tuple),
+    attempts=st.integers(0, 100),
+    retry_at=st.just(0) | TIMES,
 )
 
 
 @examples(40)
 @given(
     st.lists(SESSIONS, max_size=4, unique_by=lambda each: (each.agent, each.session_key)),
+    st.lists(OWED, max_size=3),
+    st.lists(st.text(max_size=8), max_size=2),
     st.dictionaries(st.text(max_size=8), st.integers(0, 9), max_size=3),
     TIMES,
 )
-def test_what_is_saved_is_what_is_loaded(tmp_path_factory, sessions, counters, heartbeat):
+def test_what_is_saved_is_what_is_loaded(tmp_path_factory, sessions, owed, notices, counters, heartbeat):
     home = Home(tmp_path_factory.mktemp("state"))
     state = state_of(*sessions, heartbeat=heartbeat)
+    state.owed = {(each.agent, each.session_id): each for each in owed}
+    state.notices = notices
     state.open_cycle, state.counters = "cycle-1", counters
     for _ in range(2):
         states.save(home, state)
@@ -131,6 +143,9 @@ def test_a_corrupt_file_is_set_aside_and_rebuilt(home, name):
         lambda document: document["sessions"][0].update(retry_at=5),
         lambda document: document.update(counters={"a": -1}),
         lambda document: document.update(asked_command=[]),
+        lambda document: document.update(owed=[{"agent": "main", "session_id": "s1"}]),
+        lambda document: document.update(owed={}),
+        lambda document: document.update(notices=[5]),
     ],
 )
 def test_a_document_that_does_not_fit_is_set_aside_with_its_failing_path(home, change):
@@ -159,6 +174,17 @@ def test_fields_of_a_later_minor_version_do_no_harm(home):
     home.state_file.write_text(json.dumps(document))
     state, problem = states.load(home)
     assert problem is None and len(state.sessions) == 1
+
+
+def test_a_file_of_the_version_before_is_taken_as_it_is(home):
+    document = saved(home)
+    document["sessions"][0].update(archived_mark="4:5:6", replaced=["s0"])
+    del document["owed"], document["notices"]
+    home.state_file.write_text(json.dumps(document))
+    state, problem = states.load(home)
+    assert problem is None and len(state.sessions) == 1 and state.owed == {}
+    states.save(home, state)
+    assert "replaced" not in json.loads(home.state_file.read_bytes())["sessions"][0]
 
 
 def test_rebuilt_from_ledger_and_audit_log(tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ from moon.sampling.thresholds import (
     Decision,
     decide,
     finish_rollover,
+    outlives,
     retry_pause,
     settle,
     threshold_of,
@@ -43,15 +44,13 @@ DESTRUCTIVE = {"prune", "rollover"}
 KEY = "agent:main:main"
 
 
-class Marked:
-    """Stands for a store whose transcript has this mark and size."""
+class Sized:
+    """Stands for a store whose transcript has this size."""
 
-    def __init__(self, mark: str, size: int = 0) -> None:
-        self._mark = mark
+    notice = None
+
+    def __init__(self, size: int = 0) -> None:
         self._size = size
-
-    def mark(self, _transcript: object) -> str:
-        return self._mark
 
     def size(self, _transcript: object) -> int:
         return self._size
@@ -66,7 +65,6 @@ def reading(
     idle: int = 600,
     running: bool = False,
     session_id: str = "s1",
-    mark: str = "",
     used: int | None = None,
     config=CONFIG,
 ) -> Reading:
@@ -84,7 +82,7 @@ def reading(
         interacted_at=now - idle * 1000,
         running=running,
     )
-    return read_one(config, Marked(mark), entry, now)
+    return read_one(config, Sized(), entry, now)
 
 
 def walk(*readings: tuple[float | None, int], config=CONFIG) -> list[Decision]:
@@ -95,7 +93,7 @@ def walk(*readings: tuple[float | None, int], config=CONFIG) -> list[Decision]:
         now = START + seconds * 1000
         decision = decide(state, reading(ratio, now, config=config), config, now)
         made.append(decision)
-        state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), "", now)
+        state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), now)
     return made
 
 
@@ -132,35 +130,35 @@ def test_prune_that_is_off_is_never_due():
     assert decide(None, reading(0.95), both, START).to_do == ("archive", "index", "distill")
 
 
-def test_idle_with_unarchived_events_is_archived_once():
-    first = decide(None, reading(0.3, mark="m1", idle=900), CONFIG, START)
-    assert first.to_do == ("archive", "index")
-    settled = settle(first.state, {"archive": "done", "index": "done"}, "m1", START)
-    assert decide(settled, reading(0.3, mark="m1", idle=900), CONFIG, START).due == ()
-    assert decide(settled, reading(0.3, mark="m2", idle=900), CONFIG, START).due == ("archive", "index")
-
-
-def test_not_idle_long_enough_or_never():
-    assert decide(None, reading(0.3, mark="m1", idle=899), CONFIG, START).due == ()
-    never = configure(archive={"idle_seconds": 0})
-    assert decide(None, reading(0.3, mark="m1", idle=999_999), never, START).due == ()
-    assert decide(None, reading(0.3, mark="", idle=999_999), CONFIG, START).due == ()
-
-
-def test_replaced_session_id_is_remembered_until_it_is_archived():
+def test_another_session_id_is_a_new_window():
     before = decide(None, reading(0.95), CONFIG, START).state
     after = decide(before, reading(0.1, session_id="s2"), CONFIG, START + 30_000)
-    assert after.state.replaced == ("s1",)
     assert (after.state.session_id, after.state.state, after.due) == ("s2", NORMAL, ())
-    third = decide(after.state, reading(0.1, session_id="s3"), CONFIG, START + 60_000)
-    assert third.state.replaced == ("s1", "s2")
+    assert after.state.last_trigger == before.last_trigger
 
 
-def test_a_session_id_that_comes_back_is_no_replaced_one():
-    state = decide(None, reading(0.1, session_id="s1"), CONFIG, START).state
-    state = decide(state, reading(0.1, session_id="s2"), CONFIG, START).state
-    state = decide(state, reading(0.1, session_id="s1"), CONFIG, START).state
-    assert state.replaced == ("s2",)
+@pytest.mark.parametrize(
+    ("state", "pending", "left"),
+    [
+        ({"pending": ("archive", "index", "distill", "rollover")}, "idle", ("distill",)),
+        ({"pending": ("archive", "index", "prune")}, "idle", ()),
+        ({"undistilled": True}, "idle", ("distill",)),
+        ({"undistilled": True}, "daily", ("distill",)),
+        ({"undistilled": True}, "off", ()),
+        ({"pending": ("distill",)}, "off", ("distill",)),
+        ({}, "idle", ()),
+    ],
+)
+def test_what_can_still_be_done_for_a_session_that_is_gone(state, pending, left):
+    assert outlives(SessionState("main", KEY, "s1", **state), configure(distill={"pending": pending})) == left
+
+
+@pytest.mark.parametrize(("high", "edge"), [(0.81, 0.75), (0.86, 0.80), (0.95, 0.85)])
+def test_usage_has_fallen_only_below_the_edge_of_hysteresis(high, edge):
+    """At the edge itself the state stays; a hundredth of a percent below it is left."""
+    triggered = walk((high, 0))[-1].state
+    at, below = (decide(triggered, reading(ratio), CONFIG, START).state for ratio in (edge, edge - 0.0001))
+    assert at.state == triggered.state and below.state == COOLDOWN
 
 
 def test_a_new_window_triggers_anew_though_the_old_one_did():
@@ -174,28 +172,28 @@ STATIONS_AT_DISTILL = ("archive", "index", "distill", "rollover")
 
 def test_pruned_but_never_distilled_is_distilled_when_idle():
     state = walk((0.86, 0))[-1]
-    settled = settle(state.state, dict.fromkeys(state.to_do, "done"), "m1", START)
+    settled = settle(state.state, dict.fromkeys(state.to_do, "done"), START)
     assert settled.undistilled
-    busy = reading(0.5, START + 1000, mark="m1", idle=100)
+    busy = reading(0.5, START + 1000, idle=100)
     assert decide(settled, busy, CONFIG, START + 1000).due == ()
-    idle = reading(0.5, START + 1000, mark="m1", idle=900)
+    idle = reading(0.5, START + 1000, idle=900)
     decision = decide(settled, idle, CONFIG, START + 1000)
     assert decision.to_do == ("distill",)
-    assert not settle(decision.state, {"distill": "done"}, "", START).undistilled
+    assert not settle(decision.state, {"distill": "done"}, START).undistilled
     off = configure(distill={"pending": "off"})
     assert decide(settled, idle, off, START + 1000).due == ()
 
 
 def test_daily_distillation_of_what_was_pruned_comes_once_a_day():
     config = configure(distill={"pending": "daily"})
-    state = SessionState("main", KEY, "s1", undistilled=True, archived_mark="m1")
+    state = SessionState("main", KEY, "s1", undistilled=True)
     due = []
     for hour in range(50):
         now = START + hour * 3_600_000
-        decision = decide(state, reading(0.1, now, mark="m1"), config, now)
+        decision = decide(state, reading(0.1, now), config, now)
         due += [hour] * bool(decision.due)
         # It fails every time, so that it stays wanted.
-        state = settle(decision.state, dict.fromkeys(decision.to_do, "deferred"), "", now)
+        state = settle(decision.state, dict.fromkeys(decision.to_do, "deferred"), now)
     assert due == [0, 24, 48]
 
 
@@ -259,7 +257,7 @@ def test_doubtful_numbers_make_nothing_destructive_executable(doubtful, why, bef
 
 def test_an_estimate_may_archive_and_nothing_more():
     entry = SessionEntry("main", KEY, "s1", updated_at=START - 600_000, interacted_at=START - 600_000)
-    made = read_one(CONFIG, Marked("m", 5_000_000), entry, START)
+    made = read_one(CONFIG, Sized(5_000_000), entry, START)
     assert made.provider == "estimate" and made.ratio is not None and made.ratio > 0.9
     assert decide(None, made, CONFIG, START).due == ("archive", "index")
 
@@ -269,7 +267,7 @@ def test_numbers_that_are_no_numbers_are_no_usage():
         from moon.openclaw.transcript_store import read_entry
 
         entry = read_entry("main", KEY, "s1", {"totalTokens": used, "totalTokensFresh": True, "contextTokens": WINDOW})
-        decision = decide(None, read_one(CONFIG, Marked("m"), entry, START), CONFIG, START)
+        decision = decide(None, read_one(CONFIG, Sized(), entry, START), CONFIG, START)
         assert decision.to_do == () or decision.to_do == ("archive", "index")
 
 
@@ -278,7 +276,7 @@ def test_a_session_in_use_defers_and_is_tried_again_at_the_next_tick(busy):
     decision = decide(None, reading(0.95, **busy), CONFIG, START)
     assert decision.to_do == ("archive", "index", "distill")
     assert decision.deferred == ("rollover",)
-    state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), "", START)
+    state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), START)
     assert state.pending == ("rollover",)
     again = decide(state, reading(0.95, START + 30_000), CONFIG, START + 30_000)
     assert again.to_do == ("archive", "index", "rollover"), "the archive is brought up to date before it"
@@ -286,7 +284,7 @@ def test_a_session_in_use_defers_and_is_tried_again_at_the_next_tick(busy):
 
 def test_nothing_but_waiting_while_only_something_destructive_is_left_in_a_busy_session():
     decision = decide(None, reading(0.86, running=True), CONFIG, START)
-    state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), "", START)
+    state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), START)
     later = decide(state, reading(0.86, START + 30_000, running=True), CONFIG, START + 30_000)
     assert later.due == ("archive", "index", "prune")
     assert later.to_do == ()
@@ -309,7 +307,7 @@ def test_failures_back_off_up_to_an_hour_and_recover():
     decision = decide(None, reading(0.86), CONFIG, START)
     state, now, pauses = decision.state, START, []
     for _ in range(14):
-        state = settle(state, {"archive": "done", "index": "done", "prune": "failed"}, "", now)
+        state = settle(state, {"archive": "done", "index": "done", "prune": "failed"}, now)
         pauses.append(state.retry_at - now)
         if state.retry_at > now:
             waiting = decide(state, reading(0.86, now), CONFIG, now)
@@ -320,7 +318,7 @@ def test_failures_back_off_up_to_an_hour_and_recover():
         state = again.state
     assert pauses[:4] == [0, 0, 60_000, 120_000]
     assert pauses == sorted(pauses) and pauses[-1] == RETRY_LAST_MS
-    done = settle(state, dict.fromkeys(again.to_do, "done"), "", now)
+    done = settle(state, dict.fromkeys(again.to_do, "done"), now)
     assert (done.attempts, done.retry_at, done.pending) == (0, 0, ())
 
 
@@ -332,7 +330,7 @@ def test_pauses_grow_and_are_bounded(attempts):
 def test_a_higher_threshold_does_not_wait_for_the_retry_of_a_lower_one():
     state = decide(None, reading(0.86), CONFIG, START).state
     for _ in range(6):
-        state = settle(state, {"archive": "failed"}, "", START)
+        state = settle(state, {"archive": "failed"}, START)
     assert decide(state, reading(0.86), CONFIG, START).due == ()
     assert decide(state, reading(0.95), CONFIG, START).to_do == STATIONS_AT_DISTILL
 
@@ -340,7 +338,7 @@ def test_a_higher_threshold_does_not_wait_for_the_retry_of_a_lower_one():
 @pytest.mark.parametrize("outcome", ["refused", "failed", "unreachable"])
 def test_what_was_not_done_stays_pending(outcome):
     state = decide(None, reading(0.86), CONFIG, START).state
-    after = settle(state, {"archive": "done", "index": "done", "prune": outcome}, "m", START)
+    after = settle(state, {"archive": "done", "index": "done", "prune": outcome}, START)
     assert after.pending == ("prune",) and after.attempts == 1
 
 
@@ -356,7 +354,7 @@ def test_a_clock_set_back_ends_a_cooldown():
 def test_a_clock_set_back_does_not_stop_retries_for_longer_than_the_longest_pause():
     state = decide(None, reading(0.86), CONFIG, START).state
     for _ in range(4):
-        state = settle(state, {"archive": "failed"}, "", START)
+        state = settle(state, {"archive": "failed"}, START)
     back = START - 30 * 86_400_000
     assert decide(state, reading(0.86, back), CONFIG, back).to_do == ("archive", "index", "prune")
     calm = Decision(state)
@@ -413,7 +411,7 @@ def follow(walked: list[Step]) -> list[tuple[Step, Reading, Decision, int, Sessi
     state: SessionState | None = None
     now = START
     seen = []
-    for number, step in enumerate(walked):
+    for step in walked:
         now += step.seconds * 1000
         made = reading(
             step.ratio,
@@ -424,14 +422,13 @@ def follow(walked: list[Step]) -> list[tuple[Step, Reading, Decision, int, Sessi
             running=step.running,
             used=step.used,
             session_id=step.session,
-            mark=f"m{number}",
         )
         decision = decide(state, made, CONFIG, now)
         seen.append((step, made, decision, now, state))
         state = decision.state
         if step.settled:
             outcomes = {station: "failed" if station in step.fail else "done" for station in decision.to_do}
-            state = settle(state, outcomes, f"m{number}" if outcomes.get("archive") == "done" else "", now)
+            state = settle(state, outcomes, now)
     return seen
 
 
@@ -485,7 +482,6 @@ def test_any_walk_keeps_order_and_safety(walked):
             anew = before is None or (before.session_id, before.state) != (step.session, decision.state.state)
             assert anew or not 0 < before.retry_at - now <= RETRY_LAST_MS
         assert decision.state.session_id == step.session
-        assert step.session not in decision.state.replaced
         assert (decision.state.level == 0) == (decision.state.state == NORMAL)
 
 
@@ -520,13 +516,13 @@ def test_what_is_due_gets_done_in_the_end(walked):
     decision = decide(state, reading(ratio, now), CONFIG, now)
     already_done = state.level == 3 and "rollover" not in state.pending
     assert already_done or "rollover" in decision.to_do
-    state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), "", now)
+    state = settle(decision.state, dict.fromkeys(decision.to_do, "done"), now)
     assert state.pending == () and state.retry_at <= now
 
 
 def test_a_cycle_about_other_sessions_changes_nothing():
     state = decide(None, reading(0.86), CONFIG, START).state
     for _ in range(5):
-        state = settle(state, {"archive": "failed"}, "", START)
+        state = settle(state, {"archive": "failed"}, START)
     assert state.retry_at > START
-    assert settle(state, {}, "", START) == state, "the pause before the next attempt is not forgotten"
+    assert settle(state, {}, START) == state, "the pause before the next attempt is not forgotten"

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 from moon import audit
-from moon.archive.transcript_archiver import archive_transcript
+from moon.archive.transcript_archiver import Archived, archive_transcript
 from moon.cycle.station_runner import Context, Entry, Row
 from moon.errors import MoonError
-from moon.openclaw.locate import open_stores
-from moon.openclaw.transcript_store import Transcript
+from moon.openclaw.locate import Stores, open_stores
+from moon.openclaw.transcript_store import Transcript, TranscriptStore
 from moon.vault.catalog import Catalog, open_catalog
 from moon.vault.packing import pack_past_days
 
 
 @contextlib.contextmanager
 def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
-    """Open stores and catalog once; archive one session a call."""
+    """Open stores and catalog once; archive one session a call, at every place where the store has something of it."""
     stores = open_stores(context.config)
 
     def handle(row: Row) -> Entry:
-        wanted = Transcript(row["agent"], row["session_key"], row["session_id"], row.get("place", ""))
-        found = stores.locate(wanted)
-        if found is None:
+        found = list(_held_of(stores, row))
+        if not found:
             return {"outcome": "nothing", "archives": [], "words": "the store holds no transcript of it"}
-        store, transcript = found
         if context.dry_run:
-            return {"outcome": "nothing", "words": f"would archive what is new of {store.size(transcript)} bytes"}
-        done = archive_transcript(context.home, catalog, store, transcript, context.config.archive.compress_from_bytes)
-        return done.as_record()
+            size = sum(store.size(transcript) for store, transcript in found)
+            return {"outcome": "nothing", "words": f"would archive what is new of {size} bytes"}
+        limit = context.config.archive.compress_from_bytes
+        done = [
+            archive_transcript(context.home, catalog, store, transcript, limit, whole=compares_whole(row))
+            for store, transcript in found
+        ]
+        return reduce(Archived.joined, done).as_record()
 
     if context.dry_run:
         yield handle
@@ -58,3 +62,16 @@ def _pack(context: Context, catalog: Catalog) -> None:
             ids=packed.packs,
             reason="; ".join(problem.message for problem in packed.problems),
         )
+
+
+def _held_of(stores: Stores, row: Row) -> Iterator[tuple[TranscriptStore, Transcript]]:
+    """Each transcript that the row names and the stores still hold, what was left behind first."""
+    for place in row.get("places") or [row.get("place", "")]:
+        found = stores.locate(Transcript(row["agent"], row["session_key"], row["session_id"], place))
+        if found is not None:
+            yield found
+
+
+def compares_whole(row: Row) -> bool:
+    """Is every event to be compared, whatever the mark says? Before anything destructive, and where a person asks."""
+    return bool(row.get("whole")) or not {"prune", "rollover"}.isdisjoint(row["due"])

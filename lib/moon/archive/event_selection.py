@@ -21,7 +21,8 @@ class Tally:
     new: int = 0
     revisions: int = 0
     malformed: int = 0
-    undecodable: int = 0
+    nameless: int = 0
+    set_aside: int = 0
     torn: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -50,11 +51,12 @@ class Keep:
 
 @dataclass(frozen=True)
 class SetAside:
-    """Bytes that are no event line; they go to the quarantine folder as they are."""
+    """Bytes that cannot be a line of a segment; they go to the quarantine folder as they are. `known`: they did."""
 
     data: bytes
-    digest: bytes
+    event_id: str
     reason: str
+    known: bool
 
 
 def select_new(
@@ -67,25 +69,29 @@ def select_new(
 
     `identify`: bytes → (name, digest). `archived`: name → the digests it is archived with.
     The same event is kept once, however often it is seen; one with a known id and other bytes is kept as a revision;
-    a line without an id (malformed or foreign) is kept as often as it occurs.
+    a line without an id (malformed or foreign) is kept as often as it occurs; what cannot be a line is set aside.
     """
     for event in events:
         tally.seen += 1
         name, digest = identify(event.data)
+        tally.nameless += name.startswith("#")
         if event.problem.startswith("undecodable") or b"\n" in event.data:
-            tally.undecodable += 1
-            tally.note(event.problem or f"event {name} holds a line break")
-            yield SetAside(event.data, digest, event.problem or "line break inside an event")
+            known = digest in archived(name)
+            reason = event.problem or f"event {tally.seen} holds a line break"
+            if not known:
+                tally.set_aside += 1
+                tally.note(f"{reason}; kept as it is in archives/quarantine")
+            yield SetAside(event.data, "" if name.startswith("#") else name, reason, known)
             continue
         torn = event.problem == "torn"
         malformed = name.startswith("#") and not _is_object(event.data)
         if malformed:
             tally.malformed += 1
             tally.note(f"line {tally.seen} is {'cut short' if torn else 'not a JSON object'}; kept as it is")
-        known = archived(name)
-        if digest in known:
+        digests = archived(name)
+        if digest in digests:
             continue
-        revision = bool(known) and not name.startswith("#")
+        revision = bool(digests) and not name.startswith("#")
         tally.new += 1
         tally.revisions += revision
         tally.torn = torn

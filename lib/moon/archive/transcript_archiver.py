@@ -7,128 +7,172 @@ again; a ledger line that the catalog has not is read in when the catalog is ope
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from moon.archive.event_selection import SEGMENT_BYTES, Keep, SetAside, Tally, select_new
-from moon.files import write_atomic
-from moon.openclaw.transcript_store import Transcript, TranscriptStore
+from moon.openclaw.transcript_store import Transcript, TranscriptPass, TranscriptStore
 from moon.paths import Home
 from moon.vault.catalog import Catalog, Identifier
 from moon.vault.segment_entry import Content, Owner, adopt_unnamed, enter_segment
 from moon.vault.segments import SegmentWriter, segment_path
+from moon.vault.set_aside import enter_aside, keep_aside
+from moon.vault.transcript_marks import Known, known, note
 
 
 @dataclass(frozen=True)
 class Archived:
-    """The outcome for one transcript. `archives` are the SHA-256 of the segments written now."""
+    """The outcome for one transcript. `archives`: SHA-256 of the segments written now; `seen`: events read."""
 
     agent: str
     session_key: str
     session_id: str
     archives: list[str]
-    mark: str
-    seen: int
-    new: int
-    revisions: int
-    malformed: int
-    undecodable: int
-    torn: bool
-    notes: list[str]
-    covered: bool
+    seen: int = 0
+    new: int = 0
+    revisions: int = 0
+    malformed: int = 0
+    set_aside: int = 0
+    torn: bool = False
+    unchanged: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def joined(self, other: Archived) -> Archived:
+        """The outcome for two places of the same session."""
+        numbers = ("seen", "new", "revisions", "malformed", "set_aside")
+        return replace(
+            self,
+            archives=self.archives + other.archives,
+            torn=self.torn or other.torn,
+            unchanged=self.unchanged and other.unchanged,
+            notes=self.notes + other.notes,
+            **{name: getattr(self, name) + getattr(other, name) for name in numbers},
+        )
 
     def as_record(self) -> dict[str, Any]:
         """The session's entry in the station's record of a cycle document."""
-        words = f"{self.new} of {self.seen} events new"
+        words = "unchanged since it was archived" if self.unchanged else f"{self.new} of {self.seen} events new"
         words += f", {self.revisions} of them changed" if self.revisions else ""
         words += "".join(f"; {note}" for note in self.notes)
-        return {"outcome": "done" if self.archives else "nothing", **asdict(self), "words": words}
+        done = self.archives or self.set_aside
+        return {"outcome": "done" if done else "nothing", **asdict(self), "words": words}
 
 
 def archive_transcript(
-    home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript, compress_from: int
+    home: Home,
+    catalog: Catalog,
+    store: TranscriptStore,
+    transcript: Transcript,
+    compress_from: int,
+    *,
+    whole: bool = False,
 ) -> Archived:
     """Archive every event of a transcript that is not archived yet.
 
-    `compress_from`: transcripts of that many bytes and more are stored with zstd. Raises `HomeUnusable` (full disk),
-    `ArchiveDamaged` (did not read back), `StoreForeign`; what was recorded before that stays.
+    One whose mark is as it was when it was archived is not read; one that grew is read from where it was left. With
+    `whole` everything is compared. `compress_from`: new events of that many bytes and more are stored with zstd.
+    Raises `HomeUnusable` (full disk), `ArchiveDamaged` (did not read back), `StoreForeign`, `StoreBusy`; what was
+    recorded before that stays.
     """
+    before = Known() if whole else known(catalog, transcript)
+    # Taken before the events are: what comes in between is seen again, not missed.
     mark = store.mark(transcript)
-    tally = Tally()
-    archives: list[str] = []
-    compressed = store.size(transcript) >= compress_from
     session = catalog.session(transcript.agent, transcript.key, transcript.session_id)
     owner = Owner(session, transcript.agent, catalog.session_key(session), transcript.session_id)
-    archives += adopt_unnamed(catalog, owner)
-    plan = select_new(
-        store.events(transcript),
-        Identifier().identify,
-        lambda name: catalog.digests(session, name),
-        tally,
-    )
-    with contextlib.closing(_Archiver(catalog, owner, compressed)) as archiver:
+    archives = adopt_unnamed(catalog, owner)
+    if mark and mark == before.mark:
+        return Archived(*owner[1:], archives=archives, unchanged=True)
+    passed = store.read(transcript, before.bookmark)
+    tally = Tally()
+    archives += _store_new(home, catalog, owner, passed, tally, compress_from)
+    # Lines without an id are told apart by how often they came before, which only a pass over all of them can count.
+    note(catalog, transcript, Known(mark, "" if tally.nameless else passed.bookmark))
+    catalog.connection.commit()
+    counts = asdict(tally)
+    del counts["nameless"]
+    return Archived(*owner[1:], archives=archives, **counts)
+
+
+def _store_new(
+    home: Home, catalog: Catalog, owner: Owner, passed: TranscriptPass, tally: Tally, compress_from: int
+) -> list[str]:
+    """Write what the pass has of new events; the SHA-256 of the segments."""
+    archives: list[str] = []
+    aside: list[tuple[str, str, int, str]] = []
+    identifier = catalog.identifier(owner.number) if passed.resumed else Identifier()
+    plan = select_new(passed.events, identifier.identify, lambda name: catalog.digests(owner.number, name), tally)
+    with contextlib.closing(_Archiver(catalog, owner, compress_from)) as archiver:
         for action in plan:
             if isinstance(action, SetAside):
-                set_aside(home, transcript, action)
+                sha256 = keep_aside(home, owner, action.data, action.reason)
+                if not action.known:
+                    aside.append((action.event_id, sha256, len(action.data), action.reason))
                 continue
             archives += archiver.add(action)
         archives += archiver.finish()
-    catalog.connection.commit()
-    return Archived(*owner[1:], archives=archives, mark=mark, **asdict(tally), covered=tally.undecodable == 0)
-
-
-def set_aside(home: Home, transcript: Transcript, action: SetAside) -> None:
-    """Keep bytes that are no event line under their hash, once."""
-    path = home.quarantine / f"{action.digest.hex()}.bin"
-    if not path.exists():
-        write_atomic(path, action.data)
-        write_atomic(path.with_suffix(".txt"), f"{transcript.agent} {transcript.session_id}\n{action.reason}\n")
+    # Only now: a commit in between would also enter events of a segment that is not finished.
+    for each in aside:
+        enter_aside(catalog, owner, *each)
+    return archives
 
 
 class _Archiver:
-    """Writes kept events into segments, a ledger line each."""
+    """Writes kept events into segments, a ledger line each; holds them until it is known whether to compress."""
 
-    def __init__(self, catalog: Catalog, owner: Owner, compressed: bool) -> None:
+    def __init__(self, catalog: Catalog, owner: Owner, compress_from: int) -> None:
         self.catalog = catalog
         self.owner = owner
-        self.compressed = compressed
+        self.compress_from = compress_from
         self.writer: SegmentWriter | None = None
         self.content = Content()
-        self.ordinal = self.segment = self.written = 0
+        self.held: list[bytes] = []
+        self.ordinal = self.segment = self.lines = self.size = 0
 
     def add(self, event: Keep) -> list[str]:
         """Store one event; the hash of the segment that this closed, if any."""
-        writer = self.writer or self._begin()
-        writer.add(event.data)
-        self.written += len(event.data)
+        if not self.lines:
+            self.content = Content()
+            self.segment = self.catalog.next_segment()
+        self.lines += 1
+        # Entered at once, so that the same event further on is known.
+        self.catalog.add_event(self.owner.number, event.name, event.digest, self.segment, self.lines)
         self.content.add(event.event_id, revision=event.revision, malformed=event.malformed, torn=event.torn)
-        self.catalog.add_event(self.owner.number, event.name, event.digest, self.segment, writer.events)
-        return self.finish() if self.written >= SEGMENT_BYTES else []
+        self.held.append(event.data)
+        self.size += len(event.data) + 1
+        if self.size >= self.compress_from:
+            self._write_held(compressed=True)
+        return self.finish() if self.size >= SEGMENT_BYTES else []
 
-    def _begin(self) -> SegmentWriter:
+    def _write_held(self, compressed: bool) -> None:
+        writer = self.writer or self._begin(compressed)
+        for data in self.held:
+            writer.add(data)
+        self.held.clear()
+
+    def _begin(self, compressed: bool) -> SegmentWriter:
         owner = self.owner
-        self.content = Content()
-        self.written = 0
         self.ordinal = self.catalog.next_ordinal(owner.number)
-        self.segment = self.catalog.next_segment()
+        raw = self.catalog.home.raw
         self.writer = SegmentWriter(
-            segment_path(
-                self.catalog.home.raw, owner.agent, owner.session_key, owner.session_id, self.ordinal, self.compressed
-            )
+            segment_path(raw, owner.agent, owner.session_key, owner.session_id, self.ordinal, compressed)
         )
         return self.writer
 
     def finish(self) -> list[str]:
         """Close the segment: read back, ledger, catalog."""
+        if self.held:
+            self._write_held(compressed=False)
         if self.writer is None:
             return []
         written = self.writer.finish()
         enter_segment(self.catalog, self.owner, self.ordinal, self.segment, written, self.content)
         self.writer = None
+        self.lines = self.size = 0
         return [written.sha256]
 
     def close(self) -> None:
         """Drop what was not finished."""
         if self.writer is not None:
             self.writer.abandon()
+        if self.lines:
             self.catalog.connection.rollback()

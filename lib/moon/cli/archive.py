@@ -13,6 +13,7 @@ from moon.cycle.cycle_document import Document
 from moon.errors import UsageWrong
 from moon.openclaw.locate import open_stores
 from moon.openclaw.usage_rows import transcript_row, usage_document
+from moon.sampling.transcripts_due import by_session
 
 EXAMPLES = """\
   moon-archive --all                           every transcript of the store, whatever its usage
@@ -61,12 +62,11 @@ def check_options(options: argparse.Namespace, wanted: list[str]) -> None:
 
 
 def select_everything(config: Config) -> Document:
-    """Every transcript that any store holds, also those that no session points to any more."""
+    """Every transcript that any store holds, in whatever form, also those that no session points to any more."""
     stores = open_stores(config)
-    rows = []
-    seen = set()
-    for _, transcript in stores.transcripts():
-        if transcript not in seen:
-            seen.add(transcript)
-            rows.append(transcript_row(transcript, due=["archive", "index"], reason="every transcript was asked for"))
-    return usage_document(format_ms(now_ms()), rows, stores.problems)
+    held = by_session(holding.transcript for _, holding in stores.holdings())
+    rows = [
+        transcript_row(transcripts, due=["archive", "index"], reason="every transcript was asked for")
+        for transcripts in held.values()
+    ]
+    return usage_document(format_ms(now_ms()), rows, [*stores.problems, *stores.notices()])

@@ -73,7 +73,7 @@ def _select(found: list[Segment]) -> Callable[[Config], Document]:
     sessions = dict.fromkeys(Transcript(each.agent, each.session_key, each.session_id) for each in found)
 
     def select(config: Config) -> Document:
-        rows = [transcript_row(each, due=["distill"], reason="asked for by name") for each in sessions]
+        rows = [transcript_row([each], due=["distill"], reason="asked for by name") for each in sessions]
         return usage_document(format_ms(now_ms()), rows, [])
 
     return select

@@ -62,7 +62,7 @@ def _rows(found: list[Segment], only: bool) -> list[Document]:
     for each in found:
         grouped.setdefault(Transcript(each.agent, each.session_key, each.session_id), []).append(each.sha256)
     return [
-        {**transcript_row(session, due=["index"], reason="asked for by name"), **({"archives": shas} if only else {})}
+        {**transcript_row([session], due=["index"], reason="asked for by name"), **({"archives": shas} if only else {})}
         for session, shas in grouped.items()
     ]
 

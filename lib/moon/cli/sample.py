@@ -74,11 +74,13 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     state.heartbeat = now
     sampler.take_up(home, state, lock, now)
     sample = sampler.look(home, config, state, now)
-    sampler.remember(home, state, sample, now)
+    said = set(state.notices)
+    sampler.remember(home, config, state, sample, now)
     if as_json:
         print_usage(sample, now)
     for error in sample.problems:
-        say_error("moon-sample", error)
+        if error.message not in said:
+            say_error("moon-sample", error)
     if sample.has_work:
         document = sampler.open_cycle(home, config, state, sample, now)
         states.save(home, state)
@@ -104,6 +106,6 @@ def print_usage(sample: sampler.Sample, now: int) -> None:
 
 def exit_code(sample: sampler.Sample) -> int:
     """1 when no session could be read, 3 when some could not."""
-    if not sample.problems:
+    if not sample.failures:
         return DONE
     return PARTIAL if sample.rows else FAILED

@@ -55,10 +55,10 @@ def select_sessions(station: str, options: argparse.Namespace) -> station_runner
         stores = open_stores(config)
         now = now_ms()
         rows = [
-            row_of(read_one(config, store, entry, now), due=[station], reason="asked for by name")
+            {**row_of(read_one(config, store, entry, now), due=[station], reason="asked for by name"), "whole": True}
             for store, entry in _named(stores, options)
         ]
-        return usage_document(format_ms(now), rows, stores.problems)
+        return usage_document(format_ms(now), rows, [*stores.problems, *stores.notices()])
 
     return select
 

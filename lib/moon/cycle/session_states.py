@@ -44,19 +44,34 @@ class SessionState(NamedTuple):
     pending: tuple[str, ...] = ()
     attempts: int = 0
     retry_at: int = 0
-    archived_mark: str = ""
     undistilled: bool = False
     last_trigger: Mapping[str, int] = MappingProxyType({})
-    replaced: tuple[str, ...] = ()
     ratio: float | None = None
     deferred: str = ""
 
 
+class Owed(NamedTuple):
+    """Work for a transcript that no threshold asks for again: a station failed for it, or its session is gone."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    stations: tuple[str, ...]
+    attempts: int = 0
+    retry_at: int = 0
+
+
 class State:
-    """The whole state. `open_cycle` names the cycle document that is not settled yet."""
+    """The whole state. `open_cycle` names the cycle document that is not settled yet.
+
+    `sessions` go by (agent, session key), `owed` by (agent, session id). `notices` are the problems that stop nothing
+    and were said already.
+    """
 
     def __init__(self) -> None:
         self.sessions: dict[tuple[str, str], SessionState] = {}
+        self.owed: dict[tuple[str, str], Owed] = {}
+        self.notices: list[str] = []
         self.open_cycle = ""
         self.counters: dict[str, int] = {}
         self.heartbeat = 0
@@ -108,6 +123,9 @@ def _decode(home: Home, data: bytes) -> State:
     state = State()
     for session in map(_session, document["sessions"]):
         state.sessions[(session.agent, session.session_key)] = session
+    for owed in map(_owed, document.get("owed", [])):
+        state.owed[(owed.agent, owed.session_id)] = owed
+    state.notices = list(document.get("notices", []))
     state.open_cycle = document["open_cycle"] or ""
     state.counters = dict(document["counters"])
     state.heartbeat = parse_ms(document["heartbeat"]) or 0
@@ -121,8 +139,12 @@ def _session(entry: dict[str, Any]) -> SessionState:
         values[name] = parse_ms(values[name]) or 0
     values["last_trigger"] = {name: parse_ms(when) or 0 for name, when in values["last_trigger"].items()}
     values["pending"] = tuple(values["pending"])
-    values["replaced"] = tuple(values["replaced"])
     return SessionState(**{name: value for name, value in values.items() if name in SessionState._fields})
+
+
+def _owed(entry: dict[str, Any]) -> Owed:
+    values = {**entry, "retry_at": parse_ms(entry["retry_at"]) or 0, "stations": tuple(entry["stations"])}
+    return Owed(**{name: value for name, value in values.items() if name in Owed._fields})
 
 
 def as_document(state: State) -> dict[str, Any]:
@@ -134,7 +156,14 @@ def as_document(state: State) -> dict[str, Any]:
         "asked_command": format_ms(state.asked_command) if state.asked_command else None,
         "counters": state.counters,
         "sessions": [_entry(state.sessions[key]) for key in sorted(state.sessions)],
+        "owed": [_owed_entry(state.owed[key]) for key in sorted(state.owed)],
+        "notices": state.notices,
     }
+
+
+def _owed_entry(owed: Owed) -> dict[str, Any]:
+    retry_at = format_ms(owed.retry_at) if owed.retry_at else None
+    return {**owed._asdict(), "stations": list(owed.stations), "retry_at": retry_at}
 
 
 def _entry(session: SessionState) -> dict[str, Any]:

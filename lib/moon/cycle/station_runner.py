@@ -24,6 +24,7 @@ from moon.cycle import cycle_document as cycles
 from moon.errors import (
     DONE,
     FAILED,
+    NOTICES,
     PARTIAL,
     DestructionRefused,
     DocumentInvalid,
@@ -211,7 +212,7 @@ def exit_code(document: cycles.Document, station: str = "") -> int:
     """0 unless something failed, was refused or could not be read; then 3 if anything was done all the same, else 1."""
     outcomes = {entry["outcome"] for _, entry in entries(document, station)}
     if not outcomes & {"failed", "refused"}:
-        return PARTIAL if document["usage"].get("problems") else DONE
+        return PARTIAL if any(each["code"] not in NOTICES for each in document["usage"].get("problems", [])) else DONE
     return PARTIAL if outcomes & {"done", "nothing", "deferred"} else FAILED
 
 
@@ -235,7 +236,8 @@ def describe(document: cycles.Document, station: str = "") -> list[str]:
         if entry.get("hint"):
             found.append(f"  hint: {entry['hint']}")
     for problem in document["usage"].get("problems", []):
-        found += [f"passed over: {problem['message']}", f"  hint: {problem['hint']}"]
+        label = "note" if problem["code"] in NOTICES else "passed over"
+        found += [f"{label}: {problem['message']}", f"  hint: {problem['hint']}"]
     return found
 
 

@@ -11,6 +11,7 @@ from moon.openclaw.transcript_store import Transcript, TranscriptStore
 from moon.paths import Home
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Identifier
+from moon.vault.set_aside import reads_back
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, trans
     for event in store.events(transcript):
         events += 1
         name, digest = identifier.identify(event.data)
-        if session is None or event.problem.startswith("undecodable") or digest not in catalog.digests(session, name):
+        if session is None or digest not in catalog.digests(session, name):
             missing += 1
         if not name.startswith("#"):
             last = name
     found = list(catalog.segments(transcript.agent, transcript.session_id))
     damaged = tuple(each.sha256 for each in found if not _reads_back(each.path, each.sha256))
+    aside = [digest.hex() for digest in catalog.set_aside(session)] if session is not None else []
+    damaged += tuple(sha256 for sha256 in aside if not reads_back(home, sha256))
     return Coverage(events, missing, last, damaged, _unindexed(home, [each.sha256 for each in found]))
 
 
@@ -69,7 +72,13 @@ def _unindexed(home: Home, hashes: list[str]) -> tuple[str, ...]:
 
 
 def require_coverage(home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript) -> Coverage:
-    """Raise `DestructionRefused` unless everything is archived, verified and indexed."""
+    """Raise `DestructionRefused` unless the store is known and everything is archived, verified and indexed."""
+    if store.notice is not None:
+        raise DestructionRefused(
+            f"{store.notice.message}; what the new version means by its tables is not known",
+            path=str(store.notice.path),
+            hint="update Moon; until then the session is archived, and OpenClaw compacts it by itself when it is full",
+        )
     coverage = measure_coverage(home, catalog, store, transcript)
     objections = coverage.objections()
     if objections:

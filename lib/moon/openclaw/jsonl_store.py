@@ -1,32 +1,53 @@
 """The store of OpenClaw up to 2026.7.1: `sessions.json` and one JSONL file a transcript.
 
-Also reads the copies that a reset or a deletion leaves beside them (`<id>.jsonl.reset.<time>`, `.deleted.<time>`).
+Also reads the copies that a reset or a deletion leaves beside them, in either generation: `<id>.jsonl.reset.<time>`,
+`<id>.jsonl.deleted.<time>`, and the same with `.zst` behind it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from moon.errors import MoonError, StoreForeign
 from moon.files import read_bounded
-from moon.openclaw.transcript_store import SessionEntry, StoredEvent, Transcript, read_entry, storable
+from moon.openclaw.transcript_store import (
+    Holding,
+    SessionEntry,
+    StoredEvent,
+    Transcript,
+    TranscriptPass,
+    read_entry,
+    storable,
+)
+from moon.openclaw.unpacking import Unpackable, unpacked_lines
 
 TRANSCRIPT = re.compile(r"^(?P<id>.+?)\.jsonl(?P<left>\.(?:reset|deleted)\..+)?$")
 SESSIONS_LIMIT = 256 << 20
+# OpenClaw packs no more than this into one archive.
+UNPACKED_LIMIT = 1 << 30
+BLOCK = 1 << 20
 
 
 class JsonlStore:
-    """Sessions and transcripts below `agents/<agent>/sessions`."""
+    """Sessions and transcripts below `agents/<agent>/sessions`.
+
+    `beside_newer`: a store of the newer generation holds the same agent, so that a session id alone does not say which
+    of the two is meant; every transcript then has its file's name as its place.
+    """
 
     generation = "jsonl"
+    notice = None
 
-    def __init__(self, agent: str, folder: Path) -> None:
+    def __init__(self, agent: str, folder: Path, beside_newer: bool = False) -> None:
         self.agent = agent
         self.folder = folder
+        self.beside_newer = beside_newer
         self._named: dict[str, str] | None = None
 
     def sessions(self) -> list[SessionEntry]:
@@ -54,7 +75,7 @@ class JsonlStore:
             raise StoreForeign(
                 f"{path} is not JSON: {error}",
                 path=str(path),
-                hint="`moon-archive --all` still archives its transcripts; `openclaw doctor` may repair the file",
+                hint="its transcripts are archived all the same; `openclaw doctor` may repair the file",
             ) from error
         if not isinstance(listed, dict):
             raise StoreForeign(
@@ -62,29 +83,49 @@ class JsonlStore:
             )
         return listed
 
-    def transcripts(self) -> list[Transcript]:
-        """Every transcript file, live ones first."""
+    def holdings(self) -> list[Holding]:
+        """Every transcript file, live ones first. Where sessions.json cannot be read, any of them may be in use."""
         try:
-            keys = {entry.session_id: entry.key for entry in self.sessions()}
-        except StoreForeign:
-            keys = {}
+            keys: dict[str, str] | None = {entry.session_id: entry.key for entry in self.sessions()}
+        except MoonError:
+            keys = None
         ids = {name: session_id for session_id, name in self._file_names().items()}
-        live: list[Transcript] = []
-        left: list[Transcript] = []
-        for name in sorted(path.name for path in self.folder.glob("*.jsonl*") if path.is_file()):
-            match = TRANSCRIPT.match(name)
-            if match is None or match["id"].endswith(".trajectory"):
-                continue
-            session_id = ids.get(name, match["id"])
-            found = Transcript(self.agent, keys.get(session_id, ""), session_id, name if match["left"] else "")
-            (left if match["left"] else live).append(found)
-        return live + left
+        found = [self._holding(name, stat, keys, ids) for name, stat in self._files()]
+        return sorted((each for each in found if each), key=lambda each: (bool(each.transcript.place), each.transcript))
+
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+        try:
+            with os.scandir(self.folder) as folder:
+                for each in folder:
+                    if ".jsonl" in each.name and each.is_file():
+                        yield each.name, each.stat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unreadable(self.folder, error) from error
+
+    def _holding(
+        self, name: str, stat: os.stat_result, keys: dict[str, str] | None, ids: dict[str, str]
+    ) -> Holding | None:
+        match = TRANSCRIPT.match(name)
+        if match is None or match["id"].endswith(".trajectory") or storable(name) != name:
+            return None
+        session_id = ids.get(name, match["id"])
+        left = bool(match["left"])
+        return Holding(
+            Transcript(
+                self.agent, (keys or {}).get(session_id, ""), session_id, name if left or self.beside_newer else ""
+            ),
+            _mark_of(stat),
+            stat.st_mtime_ns // 1_000_000,
+            live=not left and (keys is None or session_id in keys),
+        )
 
     def _path(self, transcript: Transcript) -> Path:
-        session_id = transcript.session_id
-        if "/" in session_id or "\0" in session_id or session_id in ("", ".", ".."):
-            raise StoreForeign(f"session id {session_id!r} cannot name a transcript file", path=str(self.folder))
-        return self.folder / (transcript.place or self._live_name(session_id))
+        name = transcript.place or transcript.session_id
+        if "/" in name or "\0" in name or name in ("", ".", ".."):
+            raise StoreForeign(f"{name!r} cannot name a transcript file", path=str(self.folder))
+        return self.folder / (transcript.place or self._live_name(transcript.session_id))
 
     def _live_name(self, session_id: str) -> str:
         """The file of a session id: by its usual name, else by the one that the session's entry gives."""
@@ -101,12 +142,11 @@ class JsonlStore:
         return self._named or {}
 
     def mark(self, transcript: Transcript) -> str:
-        """The file's size and time of change."""
+        """The file itself, its size and its time of change."""
         try:
-            stat = self._path(transcript).stat()
+            return _mark_of(self._path(transcript).stat())
         except (OSError, MoonError):
             return ""
-        return f"{stat.st_size}:{stat.st_mtime_ns}"
 
     def size(self, transcript: Transcript) -> int:
         """The file's bytes."""
@@ -117,22 +157,83 @@ class JsonlStore:
 
     def events(self, transcript: Transcript) -> Iterator[StoredEvent]:
         """The lines up to the size that the file has now; a last line without its newline is marked as torn."""
+        return self.read(transcript).events
+
+    def read(self, transcript: Transcript, bookmark: str = "") -> TranscriptPass:
+        """The lines behind the bookmark where the bytes before it hash to what they did then; else all lines.
+
+        Such a file can be rewritten anywhere without a trace in its size or name, so the bytes before the bookmark are
+        hashed again; they are not parsed and not looked up.
+        """
         path = self._path(transcript)
+        if path.suffix == ".zst":
+            return TranscriptPass(self._packed_lines(path))
+        start, digest = _before(path, bookmark)
+        passed = TranscriptPass(iter(()), resumed=start > 0)
+        passed.events = self._lines(path, start, digest, passed)
+        return passed
+
+    def _lines(self, path: Path, start: int, digest: hashlib._Hash, passed: TranscriptPass) -> Iterator[StoredEvent]:
         try:
             with path.open("rb") as stream:
-                left = path.stat().st_size
-                while left > 0:
-                    line = stream.readline(left)
-                    if not line:
-                        return
+                left = os.fstat(stream.fileno()).st_size - start
+                stream.seek(start)
+                while left > 0 and (line := stream.readline(left)):
                     left -= len(line)
-                    if line.endswith(b"\n"):
-                        yield StoredEvent(line[:-1])
-                    else:
+                    if not line.endswith(b"\n"):
                         yield StoredEvent(line, "torn")
+                        break
+                    start += len(line)
+                    digest.update(line)
+                    yield StoredEvent(line[:-1])
+            passed.bookmark = f"{start}:{digest.hexdigest()}"
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StoreForeign(
-                f"cannot read {path}: {error.strerror}", path=str(path), hint="check its permissions"
-            ) from error
+            raise _unreadable(path, error) from error
+
+    def _packed_lines(self, path: Path) -> Iterator[StoredEvent]:
+        """The lines of a copy that was compressed; where it does not unpack, what came before and the file as it is."""
+        try:
+            with path.open("rb") as stream:
+                for line in unpacked_lines(stream, UNPACKED_LIMIT):
+                    yield StoredEvent(line.removesuffix(b"\n"), "" if line.endswith(b"\n") else "torn")
+        except Unpackable as error:
+            yield StoredEvent(read_bounded(path, UNPACKED_LIMIT), f"undecodable: {path.name}: {error}")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
+def _mark_of(stat: os.stat_result) -> str:
+    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
+
+
+def _unreadable(path: Path, error: OSError) -> StoreForeign:
+    return StoreForeign(f"cannot read {path}: {error.strerror}", path=str(path), hint="check its permissions")
+
+
+def _before(path: Path, bookmark: str) -> tuple[int, hashlib._Hash]:
+    """Where to go on, and the hash of the bytes before that; (0, nothing hashed) unless they are as they were."""
+    position, _, expected = bookmark.partition(":")
+    start = int(position) if position.isdigit() else 0
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            if start and _hash_up_to(stream, start, digest) and digest.hexdigest() == expected:
+                return start, digest
+    except OSError:
+        pass
+    return 0, hashlib.sha256()
+
+
+def _hash_up_to(stream: IO[bytes], length: int, digest: hashlib._Hash) -> bool:
+    """Take in so many bytes; False when there are fewer."""
+    while length > 0:
+        block = stream.read(min(length, BLOCK))
+        if not block:
+            return False
+        digest.update(block)
+        length -= len(block)
+    return True

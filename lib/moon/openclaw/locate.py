@@ -10,7 +10,7 @@ from moon.config import Config
 from moon.errors import MoonError, SessionUnknown, StoreAbsent, StoreForeign
 from moon.openclaw.jsonl_store import JsonlStore
 from moon.openclaw.sqlite_store import SqliteStore
-from moon.openclaw.transcript_store import SessionEntry, Transcript, TranscriptStore, storable
+from moon.openclaw.transcript_store import Holding, SessionEntry, Transcript, TranscriptStore, storable
 
 
 def state_dir(config: Config) -> Path:
@@ -41,13 +41,24 @@ class Stores:
                     seen.add((entry.agent, entry.key))
                     yield store, entry
 
-    def transcripts(self) -> Iterator[tuple[TranscriptStore, Transcript]]:
-        """Every transcript of every store, current or not."""
+    def holdings(self) -> Iterator[tuple[TranscriptStore, Holding]]:
+        """Every transcript of every store, in whatever form. The same place twice counts once, in the newer store."""
+        seen: set[tuple[str, str, str]] = set()
         for store in self.stores:
             try:
-                yield from ((store, transcript) for transcript in store.transcripts())
+                found = store.holdings()
             except MoonError as error:
                 self.note(error)
+                continue
+            for each in found:
+                identity = each.transcript.agent, each.transcript.session_id, each.transcript.place
+                if identity not in seen:
+                    seen.add(identity)
+                    yield store, each
+
+    def notices(self) -> list[MoonError]:
+        """What should be known of the stores that were looked into, though it stops nothing."""
+        return [store.notice for store in self.stores if store.notice is not None]
 
     def note(self, error: MoonError) -> None:
         """Remember a problem once."""
@@ -71,20 +82,22 @@ class Stores:
         )
 
     def store_of(self, transcript: Transcript) -> TranscriptStore | None:
-        """The store that holds this live transcript; the newer generation where both do."""
+        """The store that holds this transcript; the newer generation where both do."""
         for store in self.stores:
             if store.agent == transcript.agent and store.mark(transcript):
                 return store
         return None
 
     def locate(self, transcript: Transcript) -> tuple[TranscriptStore, Transcript] | None:
-        """Where a session's transcript is: live, else in what a reset or a deletion left of it."""
+        """Where a session's transcript is: where it says, else in what a reset or a deletion left of it."""
         store = self.store_of(transcript)
         if store is not None:
             return store, transcript
-        for holder, left in self.transcripts():
-            if (left.agent, left.session_id) == (transcript.agent, transcript.session_id):
-                return holder, left._replace(key=left.key or transcript.key)
+        if not transcript.place:
+            for holder, each in self.holdings():
+                left = each.transcript
+                if (left.agent, left.session_id) == (transcript.agent, transcript.session_id):
+                    return holder, left._replace(key=left.key or transcript.key)
         return None
 
 
@@ -125,4 +138,4 @@ def _stores_of(agent: str, folder: Path) -> Iterator[TranscriptStore]:
     if database.exists():
         yield SqliteStore(agent, database)
     if (folder / "sessions").is_dir():
-        yield JsonlStore(agent, folder / "sessions")
+        yield JsonlStore(agent, folder / "sessions", beside_newer=database.exists())

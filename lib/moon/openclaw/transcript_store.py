@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from moon.clock import parse_ms
+from moon.errors import MoonError
 
 
 class StoredEvent(NamedTuple):
@@ -44,7 +45,7 @@ class Transcript(NamedTuple):
     """A transcript that the store holds, current or left over.
 
     `key` is empty when no session names it any more. `place` is the store's own business: where inside it these bytes
-    lie when they are not the live transcript of that session id.
+    lie when they are not the transcript that OpenClaw itself keeps under that session id.
     """
 
     agent: str
@@ -53,26 +54,59 @@ class Transcript(NamedTuple):
     place: str = ""
 
 
+class Holding(NamedTuple):
+    """What a store says of a transcript without reading it.
+
+    `mark` changes whenever the events do. `changed_at` (milliseconds since the epoch) is None where that is not known.
+    `live`: it is the current transcript of a session in use, so that more may come.
+    """
+
+    transcript: Transcript
+    mark: str
+    changed_at: int | None = None
+    live: bool = False
+
+
+class TranscriptPass:
+    """One pass over a transcript, in order, as of one moment, in bounded memory.
+
+    `resumed`: it begins behind what an earlier pass ended with. `bookmark` is where it ended, known once all events
+    were taken; empty where the store has no way to tell later that nothing before it was changed.
+    """
+
+    def __init__(self, events: Iterator[StoredEvent], resumed: bool = False) -> None:
+        self.events = events
+        self.resumed = resumed
+        self.bookmark = ""
+
+
 class TranscriptStore(Protocol):
     """The sessions and transcripts of one agent."""
 
     agent: str
     generation: str
 
-    def sessions(self) -> list[SessionEntry]:
-        """Every session that is not archived by OpenClaw. Raises `StoreForeign`, `StoreTooNew`."""
+    @property
+    def notice(self) -> MoonError | None:
+        """Why nothing destructive may rely on this store, once it was looked into; None when it may."""
 
-    def transcripts(self) -> list[Transcript]:
-        """Every transcript in the store, also those that no session points to any more."""
+    def sessions(self) -> list[SessionEntry]:
+        """Every session that is not archived by OpenClaw. Raises `StoreForeign`, `StoreBusy`."""
+
+    def holdings(self) -> list[Holding]:
+        """Every transcript in the store, in whatever form, at the cost of a few looks for all of them together."""
 
     def mark(self, transcript: Transcript) -> str:
-        """A cheap text that changes whenever the transcript does; empty when there is no transcript."""
+        """The mark of one transcript, as in its `Holding`; empty when there is no such transcript."""
 
     def size(self, transcript: Transcript) -> int:
         """The transcript's bytes, at least roughly."""
 
+    def read(self, transcript: Transcript, bookmark: str = "") -> TranscriptPass:
+        """A pass from that bookmark on, where what lies before it is proven to be unchanged; else from the start."""
+
     def events(self, transcript: Transcript) -> Iterator[StoredEvent]:
-        """The transcript in order, from one consistent moment, in bounded memory."""
+        """All events in order, from one consistent moment, in bounded memory."""
 
 
 def read_entry(agent: str, key: str, session_id: str, entry: dict[str, Any]) -> SessionEntry:

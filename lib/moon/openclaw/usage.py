@@ -34,7 +34,6 @@ class Reading(NamedTuple):
     active: bool
     trusted: bool
     doubt: str
-    mark: str
     idle_seconds: int | None
 
 
@@ -59,7 +58,7 @@ def measure(config: Config, stores: Stores | None, now: int, ask_command: bool =
     if "cli" in providers and ("store" not in providers or (ask_command and (stores is None or problems))):
         known = {(each.agent, each.session_key) for each in readings}
         readings += _from_command(config, stores, now, known, problems)
-    return Measured(readings, problems)
+    return Measured(readings, problems + (stores.notices() if stores else []))
 
 
 def _from_command(
@@ -93,8 +92,8 @@ def read_one(
     budget = prompt_budget(window, entry.budget_tokens)
     # Right after a reset OpenClaw says, freshly, that nothing is used: that is a number, not a gap.
     known = used == 0 and entry.fresh or bool(used and budget)
-    mark, size = _extent(store, entry, needs_size=not known)
-    if not known and "estimate" in config.usage.providers and size:
+    size = 0 if known or "estimate" not in config.usage.providers else _size(store, entry)
+    if size:
         provider = "estimate"
         window = window or DEFAULT_WINDOW
         budget = budget or prompt_budget(window, None)
@@ -104,7 +103,7 @@ def read_one(
     last = entry.interacted_at or entry.updated_at
     idle = None if last is None else max(0, now - last) // 1000
     fresh = entry.fresh and provider != "estimate"
-    doubt = doubts(config, used, window, ratio, fresh, age)
+    doubt = doubts(config, used, window, ratio, fresh, age) or _notice(store)
     return Reading(
         agent=entry.agent,
         session_key=entry.key,
@@ -119,18 +118,21 @@ def read_one(
         active=entry.running or (idle is not None and idle < config.guard.idle_seconds),
         trusted=not doubt,
         doubt=doubt,
-        mark=mark,
         idle_seconds=idle,
     )
 
 
-def _extent(store: TranscriptStore | None, entry: SessionEntry, needs_size: bool) -> tuple[str, int]:
-    if store is None:
-        return "", 0
+def _size(store: TranscriptStore | None, entry: SessionEntry) -> int:
+    """The transcript's bytes, 0 where they cannot be had."""
     try:
-        return store.mark(entry.transcript), store.size(entry.transcript) if needs_size else 0
+        return store.size(entry.transcript) if store else 0
     except MoonError:
-        return "", 0
+        return 0
+
+
+def _notice(store: TranscriptStore | None) -> str:
+    notice = store.notice if store else None
+    return notice.message if notice else ""
 
 
 def doubts(

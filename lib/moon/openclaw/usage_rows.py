@@ -35,12 +35,13 @@ def row_of(
     }
 
 
-def transcript_row(transcript: Transcript, *, due: Sequence[str], reason: str) -> Row:
-    """A row for a transcript that is no session's current one: it has no usage, only events."""
+def transcript_row(transcripts: Sequence[Transcript], *, due: Sequence[str], reason: str) -> Row:
+    """A row for the transcripts of one session id that is no session's current one: no usage, only events."""
+    agent, _, session_id, _ = transcripts[0]
     return {
-        "agent": transcript.agent,
-        "session_key": transcript.key,
-        "session_id": transcript.session_id,
+        "agent": agent,
+        "session_key": next((each.key for each in transcripts if each.key), ""),
+        "session_id": session_id,
         "used_tokens": None,
         "window_tokens": None,
         "budget_tokens": None,
@@ -52,7 +53,7 @@ def transcript_row(transcript: Transcript, *, due: Sequence[str], reason: str) -
         "due": list(due),
         "deferred": [],
         "reason": reason,
-        "place": transcript.place,
+        "places": [each.place for each in transcripts],
     }
 
 

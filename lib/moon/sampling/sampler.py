@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 from moon.clock import format_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
-from moon.cycle.session_states import SessionState, State
-from moon.errors import DocumentInvalid, MoonError, StoreAbsent
+from moon.cycle.session_states import Owed, SessionState, State
+from moon.errors import NOTICES, DocumentInvalid, MoonError, StoreAbsent
 from moon.files import Lock
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage import Measured, Reading, measure
-from moon.openclaw.usage_rows import Row, row_of, transcript_row, usage_document
+from moon.openclaw.usage_rows import Row, row_of, usage_document
 from moon.paths import Home
-from moon.sampling.thresholds import Decision, decide, finish_rollover, is_waiting, settle
+from moon.sampling.thresholds import Decision, decide, finish_rollover, outlives, settle, settle_owed
+from moon.sampling.transcripts_due import in_order, select_due, with_work, work_for
 
 # A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
 RESUMES = 3
@@ -32,13 +33,18 @@ class Sample(NamedTuple):
     decisions: list[Decision]
 
     @property
+    def failures(self) -> list[MoonError]:
+        """The problems that keep something from being seen or done."""
+        return [problem for problem in self.problems if problem.code not in NOTICES]
+
+    @property
     def has_work(self) -> bool:
         """Is any station due now?"""
         return any(set(row["due"]) - set(row["deferred"]) for row in self.rows)
 
 
 def look(home: Home, config: Config, state: State, now: int) -> Sample:
-    """Measure every session and decide what is due. Changes nothing."""
+    """Measure every session, look at every transcript, and decide what is due. Changes nothing."""
     problems: list[MoonError] = []
     stores: Stores | None = None
     try:
@@ -46,7 +52,6 @@ def look(home: Home, config: Config, state: State, now: int) -> Sample:
     except StoreAbsent as error:
         problems.append(error)
     measured: Measured = measure(config, stores, now, now - state.asked_command >= ASK_AGAIN_MS)
-    problems += measured.problems
     cut_short = names_in(home.rollovers)
     rows: list[Row] = []
     decisions = []
@@ -56,8 +61,24 @@ def look(home: Home, config: Config, state: State, now: int) -> Sample:
             decision = finish_rollover(decision, reading, now)
         decisions.append(decision)
         rows.append(decided_row(reading, decision))
-        rows += [] if is_waiting(decision.state, now) else replaced_rows(decision.state)
+    due = transcripts_due(home, config, stores, state, now) if stores else []
+    rows = with_work(rows, work_for(due, state.owed, now))
+    problems += measured.problems
+    problems += [each for each in stores.problems if each not in problems] if stores else []
     return Sample(rows, problems, decisions)
+
+
+def transcripts_due(home: Home, config: Config, stores: Stores, state: State, now: int) -> list[Transcript]:
+    """The transcripts of all stores that hold something to archive and are at rest."""
+    holdings = [holding for _, holding in stores.holdings()]
+    if not holdings:
+        return []
+    from moon.vault.transcript_marks import known_marks
+
+    due = select_due(holdings, known_marks(home), config.archive.idle_seconds, now)
+    # The older store forgets whose transcript it was as soon as the session is gone; the last tick still knows.
+    keys = {(each.agent, each.session_id): each.session_key for each in state.sessions.values()}
+    return [each._replace(key=each.key or keys.get((each.agent, each.session_id), "")) for each in due]
 
 
 def _audit(home: Home, action: str, outcome: str, **more: Any) -> None:
@@ -82,20 +103,8 @@ def names_in(folder: Path) -> set[str]:
         return set()
 
 
-def replaced_rows(state: SessionState) -> list[Row]:
-    """A row for each earlier session id of this key whose transcript is still to be archived."""
-    return [
-        transcript_row(
-            Transcript(state.agent, state.session_key, session_id),
-            due=["archive", "index"],
-            reason="its session id was replaced",
-        )
-        for session_id in state.replaced
-    ]
-
-
-def remember(home: Home, state: State, sample: Sample, now: int) -> None:
-    """Take the decisions into the state; a deferral is audited once, when it begins."""
+def remember(home: Home, config: Config, state: State, sample: Sample, now: int) -> None:
+    """Take the decisions into the state; a deferral or a notice is audited once, when it begins."""
     seen = set()
     for decision in sample.decisions:
         after = decision.state
@@ -103,21 +112,40 @@ def remember(home: Home, state: State, sample: Sample, now: int) -> None:
         before = state.sessions.get(key)
         seen.add(key)
         state.sessions[key] = after
+        if before is not None and before.session_id != after.session_id:
+            _owe(state, before, config)
         if after.deferred and after.deferred != (before.deferred if before else ""):
             state.count("deferred")
-            _audit(
-                home,
-                "sample",
-                "deferred",
-                agent=after.agent,
-                session_key=after.session_key,
-                session_id=after.session_id,
-                reason=f"{', '.join(decision.deferred)}: {after.deferred}",
-            )
-    if sample.problems:
+            reason = f"{', '.join(decision.deferred)}: {after.deferred}"
+            _audit(home, "sample", "deferred", **_ids(after), reason=reason)
+    _note_notices(home, state, sample)
+    if sample.failures:
         state.asked_command = now if now - state.asked_command >= ASK_AGAIN_MS else state.asked_command
-    else:
-        state.sessions = {key: each for key, each in state.sessions.items() if key in seen or each.pending}
+        return
+    for key in [key for key in state.sessions if key not in seen]:
+        _owe(state, state.sessions.pop(key), config)
+
+
+def _ids(session: SessionState) -> dict[str, str]:
+    return {"agent": session.agent, "session_key": session.session_key, "session_id": session.session_id}
+
+
+def _owe(state: State, session: SessionState, config: Config) -> None:
+    """Keep what can still be done for a session that is gone or has another id."""
+    stations = outlives(session, config)
+    if stations:
+        owed = Owed(session.agent, session.session_key, session.session_id, stations)
+        known = state.owed.get((owed.agent, owed.session_id))
+        more = known._replace(stations=in_order((*known.stations, *stations))) if known else owed
+        state.owed[(owed.agent, owed.session_id)] = more
+
+
+def _note_notices(home: Home, state: State, sample: Sample) -> None:
+    notices = [problem.message for problem in sample.problems if problem.code in NOTICES]
+    for message in notices:
+        if message not in state.notices:
+            _audit(home, "sample", "noticed", reason=message)
+    state.notices = notices
 
 
 def open_cycle(home: Home, config: Config, state: State, sample: Sample, now: int) -> cycles.Document:
@@ -172,18 +200,18 @@ def settle_cycle(state: State, document: cycles.Document, now: int) -> None:
         session = state.sessions.get(key)
         for station, outcome in outcomes.items():
             state.count(station if outcome == "done" else f"{station}_{outcome}")
-        if session is None:
-            continue
-        archived = cycles.session_record(document, "archive", row) or {}
-        if row["session_id"] == session.session_id:
-            state.sessions[key] = settle(session, outcomes, _mark(archived), now)
-        elif outcomes.get("archive") in ("done", "nothing"):
-            left = tuple(each for each in session.replaced if each != row["session_id"])
-            state.sessions[key] = session._replace(replaced=left)
-        else:
-            state.sessions[key] = settle(session, {"archive": "failed"}, "", now)
+        if session is not None and row["session_id"] == session.session_id:
+            state.sessions[key] = settle(session, outcomes, now)
+        _settle_owed(state, row, outcomes, now)
     state.open_cycle = ""
 
 
-def _mark(archived: dict[str, Any]) -> str:
-    return str(archived.get("mark", "")) if archived.get("outcome") in ("done", "nothing") else ""
+def _settle_owed(state: State, row: Row, outcomes: dict[str, str], now: int) -> None:
+    """A transcript that could not be archived or indexed is owed that, whatever its session does meanwhile."""
+    session = row["agent"], row["session_id"]
+    owed = state.owed.pop(session, Owed(row["agent"], row["session_key"], row["session_id"], ()))
+    stations = in_order((*owed.stations, *({"archive", "index"} & outcomes.keys())))
+    about = {station: outcome for station, outcome in outcomes.items() if station in stations}
+    left = settle_owed(owed._replace(stations=stations), about, now)
+    if left is not None:
+        state.owed[session] = left

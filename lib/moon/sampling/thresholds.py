@@ -22,6 +22,7 @@ from moon.cycle.session_states import (
     DISTILL_TRIGGERED,
     NORMAL,
     PRUNE_TRIGGERED,
+    Owed,
     SessionState,
 )
 from moon.openclaw.usage import Reading
@@ -94,12 +95,18 @@ def decide(before: SessionState | None, reading: Reading, config: Config, now: i
 
 
 def _replaced(state: SessionState, reading: Reading, now: int) -> SessionState:
-    """Another session id under the same key: a new window, and the old transcript is still to be archived."""
+    """Another session id under the same key: a new window."""
     fresh = SessionState(reading.agent, reading.session_key, reading.session_id, since=now)
-    earlier = dict.fromkeys((*state.replaced, state.session_id))
-    # A session can switch back to an id that it had before.
-    earlier.pop(reading.session_id, None)
-    return fresh._replace(replaced=tuple(earlier), last_trigger=state.last_trigger)
+    return fresh._replace(last_trigger=state.last_trigger)
+
+
+def outlives(state: SessionState, config: Config) -> tuple[str, ...]:
+    """What can still be done for a session that is gone, or has another id now: distill what was archived of it.
+
+    Its transcript is archived by the rule for transcripts; there is nothing left to prune or to roll over.
+    """
+    undistilled = state.undistilled and config.distill.pending != "off"
+    return ("distill",) if "distill" in state.pending or undistilled else ()
 
 
 def _fall(state: SessionState, reading: Reading, config: Config, now: int) -> SessionState:
@@ -140,8 +147,6 @@ def _what_is_due(state: SessionState, reading: Reading, config: Config, now: int
         return Decision(state, reason=f"waits before the next attempt ({state.attempts} failed)")
     if state.pending:
         return _pending(state, reading)
-    if is_unarchived(state, reading, config):
-        return Decision(state, ("archive", "index"), reason="idle with events that are not archived yet")
     if is_undistilled(state, reading, config, now):
         marked = state._replace(last_trigger={**state.last_trigger, "pending": now})
         return Decision(marked, ("distill",), reason="pruned, but not distilled yet")
@@ -169,14 +174,6 @@ def _pending(state: SessionState, reading: Reading) -> Decision:
     return Decision(state._replace(deferred=reason), due, waits, reason)
 
 
-def is_unarchived(state: SessionState, reading: Reading, config: Config) -> bool:
-    """Idle for long enough, with a transcript that changed since it was archived?"""
-    wait = config.archive.idle_seconds
-    if wait == 0 or not reading.mark or reading.mark == state.archived_mark:
-        return False
-    return reading.idle_seconds is None or reading.idle_seconds >= wait
-
-
 def is_undistilled(state: SessionState, reading: Reading, config: Config, now: int) -> bool:
     """Pruned since the last distillation, and is it time for that (`distill.pending`)?"""
     if not state.undistilled or config.distill.pending == "off":
@@ -186,7 +183,7 @@ def is_undistilled(state: SessionState, reading: Reading, config: Config, now: i
     return reading.idle_seconds is None or reading.idle_seconds >= config.archive.idle_seconds
 
 
-def settle(state: SessionState, outcomes: dict[str, str], mark: str, now: int) -> SessionState:
+def settle(state: SessionState, outcomes: dict[str, str], now: int) -> SessionState:
     """Take in what a finished cycle did for this session.
 
     `outcomes`: station → done | nothing | deferred | refused | failed | unreachable. What is done is no longer pending;
@@ -196,18 +193,31 @@ def settle(state: SessionState, outcomes: dict[str, str], mark: str, now: int) -
     if not outcomes:
         return state
     done = {station for station, outcome in outcomes.items() if outcome in ("done", "nothing")}
-    failed = any(outcome in ("failed", "refused", "unreachable") for outcome in outcomes.values())
+    failed = has_failed(outcomes)
     attempts = state.attempts + 1 if failed else 0
     return state._replace(
         pending=tuple(station for station in state.pending if station not in done),
         attempts=attempts,
         retry_at=now + retry_pause(attempts) if failed else 0,
-        archived_mark=mark or state.archived_mark,
         undistilled=(state.undistilled or outcomes.get("prune") == "done") and "distill" not in done,
     )
 
 
-def is_waiting(state: SessionState, now: int) -> bool:
+def settle_owed(owed: Owed, outcomes: dict[str, str], now: int) -> Owed | None:
+    """Take in what a finished cycle did of the work that is owed to a transcript; None when nothing is left of it."""
+    done = {station for station, outcome in outcomes.items() if outcome in ("done", "nothing")}
+    left = tuple(station for station in owed.stations if station not in done)
+    attempts = owed.attempts + has_failed(outcomes)
+    retry_at = now + retry_pause(attempts) if attempts else 0
+    return owed._replace(stations=left, attempts=attempts, retry_at=retry_at) if left else None
+
+
+def has_failed(outcomes: dict[str, str]) -> bool:
+    """Did anything go wrong, rather than wait?"""
+    return any(outcome in ("failed", "refused", "unreachable") for outcome in outcomes.values())
+
+
+def is_waiting(state: SessionState | Owed, now: int) -> bool:
     """Is the pause after a failure not over yet? One longer than any pause comes from a clock that was set back."""
     return 0 < state.retry_at - now <= RETRY_LAST_MS
 

@@ -25,6 +25,8 @@ from moon.vault.ledger import Appended, Ledger
 from moon.vault.standing import Line, Member
 
 __all__ = ["Catalog", "Identifier", "Part", "Segment", "discard", "open_catalog"]
+# The segment of an event that cannot be a line of any: its bytes lie in the quarantine folder.
+SET_ASIDE = 0
 FILE_COLUMNS = "agent, session_key, session_id, ordinal, sha256, path, events, bytes, torn, archived_at, parts"
 ENDINGS = (".jsonl", ".jsonl.zst")
 PART_COLUMNS = (
@@ -312,6 +314,19 @@ class Catalog:
         """Are this segment's events known?"""
         row = self.connection.execute("SELECT entered FROM segments WHERE id = ?", (segment,)).fetchone()
         return bool(row and row[0])
+
+    def add_set_aside(self, record: Line) -> None:
+        """Enter bytes that lie in the quarantine folder; those without an id once more each time."""
+        session = self.session(record["agent"], record["session_key"], record["session_id"])
+        digest = bytes.fromhex(record["sha256"])
+        sql = "SELECT count(*) FROM events WHERE session = ? AND event_id LIKE '#%' AND digest = ?"
+        count = self.connection.execute(sql, (session, digest)).fetchone()[0]
+        self.add_event(session, record["event_id"] or f"#{count + 1}", digest, SET_ASIDE, 0)
+
+    def set_aside(self, session: int) -> list[bytes]:
+        """The hashes of all that was set aside of a session."""
+        sql = "SELECT DISTINCT digest FROM events WHERE session = ? AND segment = ?"
+        return [bytes(digest) for (digest,) in self.connection.execute(sql, (session, SET_ASIDE))]
 
     def digests(self, session: int, name: str) -> set[bytes]:
         """The hashes of every content this event is archived with; empty when it is unknown."""

@@ -9,7 +9,7 @@ from moon.files import unusable
 from moon.paths import Home
 from moon.vault.ledger import GENESIS
 
-VERSION = 2
+VERSION = 3
 # `files` are what stands on the disk, `segments` what was archived at once; a pack is a file of several segments.
 # `files.place` is the number of a file's first segment, so that order by it is the order of the conversations.
 # `former_packs` are packs that a later one took the place of, each with one of its segments.
@@ -40,8 +40,11 @@ CREATE INDEX links_of_session ON links (agent, session_key);
 CREATE TABLE events (
     session INTEGER, event_id TEXT, digest BLOB, segment INTEGER, line INTEGER, PRIMARY KEY (session, event_id, digest)
 ) WITHOUT ROWID;
+CREATE TABLE transcripts (
+    agent TEXT, session_id TEXT, place TEXT, mark TEXT, bookmark TEXT, PRIMARY KEY (agent, session_id, place)
+) WITHOUT ROWID;
 """
-TABLES = ("sessions", "files", "segments", "former_packs", "links", "events")
+TABLES = ("sessions", "files", "segments", "former_packs", "links", "events", "transcripts")
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -75,6 +75,8 @@ def read_in(catalog: Catalog, record: Line, moved: Iterable[str] = ()) -> None:
         read_pack(catalog, record)
     elif kind == "retired":
         read_retired(catalog, record)
+    elif kind == "aside":
+        catalog.add_set_aside(record)
     elif kind == "link":
         catalog.connection.execute(
             "INSERT INTO links VALUES (?, ?, ?)", (record["agent"], record["session_key"], record["linked_at"])
@@ -183,6 +185,8 @@ def read_retired(catalog: Catalog, record: Line) -> None:
     old = run("SELECT file FROM segments WHERE id = ?", (number,)).fetchone()[0]
     _remember_packs(catalog, [old])
     run("DELETE FROM events WHERE session = ? AND segment = ?", (session, number))
+    # What is lost may still be in the store: its transcripts are to be compared anew, whatever their marks say.
+    run("DELETE FROM transcripts WHERE agent = ? AND session_id = ?", (record["agent"], record["session_id"]))
     run("UPDATE segments SET file = 0, entered = 0 WHERE id = ?", (number,))
     _drop_empty(catalog, [old])
     if record.get("kept"):

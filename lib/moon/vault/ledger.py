@@ -41,6 +41,7 @@ NEEDED: dict[str, dict[str, type]] = {
     "archive": SEGMENT,
     "pack": {**SEGMENT, "segments": list},
     "retired": {**SEGMENT, "lost": int},
+    "aside": {"agent": str, "session_key": str, "session_id": str, "sha256": str, "event_id": str},
     "mended": {"lines": list},
 }
 

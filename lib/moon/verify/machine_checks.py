@@ -116,6 +116,11 @@ def _judge_stores(stores: Stores) -> Findings:
         except MoonError as error:
             yield Finding("stores", FAIL, f"agent {store.agent}: {error.message}", error.hint, error.path)
             continue
+        if store.notice is not None:
+            yield Finding(
+                "stores", WARN, f"agent {store.agent}: {store.notice.message}", store.notice.hint, store.notice.path
+            )
+            continue
         version = getattr(store, "version", 0)
         what = f"{store.generation} store" + (f", schema version {version}" if version else "")
         yield Finding("stores", OK, f"agent {store.agent}: {what}, {count} sessions", path=str(stores.folder))
