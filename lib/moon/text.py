@@ -131,7 +131,7 @@ def shown(text: str) -> str:
     """One line of Moon's own words; hidden characters of names and paths are written out: `\\x1b`, `\\u202e`."""
     if text.isascii() and text.isprintable():
         return text
-    flat = _pattern("line end").sub(" ", text).replace("\n", " ").replace("\t", " ")
+    flat = text.replace("\r\n", " ").replace("\r", " ").replace("\n", " ").replace("\t", " ")
     return _pattern("odd").sub(_written_out, flat)
 
 
