@@ -241,12 +241,29 @@ def resolve(data: bytes, overrides: Mapping[str, str], source: str) -> Values:
         values = with_defaults(values, shape)
         found = cross_check(values)
     if found:
-        raise ConfigInvalid(
-            "configuration not understood: " + "; ".join(dict.fromkeys(found)),
-            path=source,
-            hint="moon.yaml.example shows every key; nothing was changed",
-        )
+        raise _not_understood(list(dict.fromkeys(found)), overrides, source)
     return values
+
+
+def _not_understood(found: list[str], overrides: Mapping[str, str], source: str) -> ConfigInvalid:
+    """The error for these problems, each blamed on what it stands in: the file, or a variable that wins over it."""
+    blamed = [_blamed(sentence, sorted(overrides)) for sentence in found]
+    message = "configuration not understood: " + "; ".join(blamed)
+    if all(sentence.removeprefix("unknown key ").startswith("MOON_") for sentence in blamed):
+        hint = "correct or unset the environment variable; docs/configuration.md shows every key; nothing was changed"
+        return ConfigInvalid(message, hint=hint)
+    return ConfigInvalid(message, path=source, hint="moon.yaml.example shows every key; nothing was changed")
+
+
+def _blamed(sentence: str, variables: list[str]) -> str:
+    """A problem by the name of the variable that made it; of a whole section, with the variables that are set in it."""
+    place = sentence.partition(":")[0].partition("[")[0]
+    keys = {name: name.removeprefix("MOON_").lower().replace("__", ".") for name in variables}
+    for name, key in keys.items():
+        if key == place:
+            return f"{name}: {sentence}"
+    within = [name for name, key in keys.items() if key.startswith(f"{place}.")]
+    return f"{sentence} (set by the environment: {', '.join(within)})" if within else sentence
 
 
 def _parse_yaml(data: bytes, source: str) -> Values:
@@ -257,7 +274,8 @@ def _parse_yaml(data: bytes, source: str) -> Values:
     try:
         values = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"not YAML: {error}", path=source, hint="compare it with moon.yaml.example") from error
+        words = _yaml_problem(getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error))
+        raise ConfigInvalid(f"not YAML: {words}", path=source, hint="compare it with moon.yaml.example") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -265,6 +283,12 @@ def _parse_yaml(data: bytes, source: str) -> Values:
             f"a mapping of keys is expected, not a {type(values).__name__}", path=source, hint="see moon.yaml.example"
         )
     return _without_empty(values)
+
+
+def _yaml_problem(mark: Any, problem: str) -> str:
+    """`line 3, column 7: mapping values are not allowed here`: one line, counted from 1."""
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+    return where + " ".join(problem.split())
 
 
 def _without_empty(values: Values) -> Values:

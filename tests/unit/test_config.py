@@ -224,6 +224,43 @@ def test_a_huge_file_is_refused(home):
         configuration.load(home)
 
 
+def test_damaged_yaml_is_one_line_with_its_place(home):
+    write(home, "timezone: UTC\nthresholds:\n  archive: 0.7\n   prune: 0.8\n")
+    message = refused(home).message
+    assert "\n" not in message
+    assert message.startswith("not YAML: line 4, column 9: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MOON_TIMEZONE", "Mars/Olympus"),
+        ("MOON_THRESHOLDS__ARCHIVE", "lots"),
+        ("MOON_USAGE__PROVIDERS", "store,crystal"),
+        ("MOON_TRESHOLDS__ARCHIVE", "0.7"),
+    ],
+)
+def test_a_wrong_variable_is_blamed_and_not_the_file(home, monkeypatch, name, value):
+    write(home, "timezone: UTC\n")
+    monkeypatch.setenv(name, value)
+    error = refused(home)
+    assert name in error.message
+    assert error.path == "" and "moon.yaml" not in error.message + error.hint
+    assert "environment variable" in error.hint
+
+
+def test_a_section_names_the_variables_that_are_set_in_it(home, monkeypatch):
+    write(home, "thresholds: {prune: 0.85}\n")
+    monkeypatch.setenv("MOON_THRESHOLDS__ARCHIVE", "0.9")
+    assert "set by the environment: MOON_THRESHOLDS__ARCHIVE" in refused(home).message
+
+
+def test_a_wrong_file_is_blamed_beside_a_right_variable(home, monkeypatch):
+    write(home, "timezone: Mars/Olympus\n")
+    monkeypatch.setenv("MOON_THRESHOLDS__ARCHIVE", "0.7")
+    assert refused(home).path == str(home.config_file)
+
+
 # The cache.
 
 
