@@ -6,6 +6,7 @@ import argparse
 
 from moon.archive.archive_station import work
 from moon.cli.archive_care import run_list, run_pack, run_restore, run_verify
+from moon.cli.archive_repair import run_repair
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
@@ -21,9 +22,10 @@ EXAMPLES = """\
   moon-sample --no-exec | moon-archive | moon-index
   moon-archive --list --session agent:main:main
   moon-archive --verify                        read every archive back and hold it against the ledger
+  moon-archive --repair --dry-run              what is damaged, and what can be made anew
   moon-archive --restore agent:main:main --to main.jsonl
 """
-CARE = ("verify", "pack", "list", "restore")
+CARE = ("verify", "repair", "pack", "list", "restore")
 
 
 def main(arguments: list[str]) -> int:
@@ -32,16 +34,21 @@ def main(arguments: list[str]) -> int:
     care = parser.add_argument_group("to look after the archive")
     care.add_argument("--list", action="store_true", help="name every archive: session, day, events, size, hash")
     care.add_argument("--verify", action="store_true", help="read every archive back, against the ledger")
+    care.add_argument("--repair", action="store_true", help="make damaged archives anew, or say what is lost")
+    care.add_argument("--from", dest="copies", metavar="FOLDER", help="where --repair also looks for whole copies")
     care.add_argument("--pack", action="store_true", help="join what past days left in small files, all of it")
     care.add_argument("--restore", metavar="SESSION", help="rebuild a session's JSONL from ledger and archives alone")
     care.add_argument("--to", metavar="FILE", help="where --restore writes (- for standard output)")
-    care.add_argument("--force", action="store_true", help="let --restore write over a file that is there")
+    care.add_argument(
+        "--force", action="store_true", help="let --restore write over a file; let --repair go on where all is gone"
+    )
     options = parser.parse_args(arguments)
     wanted = [name for name in CARE if getattr(options, name)]
     check_options(options, wanted)
     if wanted:
         actions = {
             "verify": run_verify,
+            "repair": run_repair,
             "pack": run_pack,
             "list": run_list,
             "restore": run_restore,
@@ -57,8 +64,10 @@ def check_options(options: argparse.Namespace, wanted: list[str]) -> None:
         raise UsageWrong(f"--{wanted[0]} and --{wanted[1]} are two things", hint="call moon-archive once for each")
     if bool(options.restore) != bool(options.to):
         raise UsageWrong("--restore SESSION and --to FILE go together", hint="see `moon-archive --help`")
-    if options.force and not options.restore:
-        raise UsageWrong("--force is about the file that --restore writes", hint="see `moon-archive --help`")
+    if options.copies and not options.repair:
+        raise UsageWrong("--from says where --repair looks for copies", hint="give --repair too")
+    if options.force and not (options.restore or options.repair):
+        raise UsageWrong("--force goes with --restore or --repair", hint="see `moon-archive --help`")
 
 
 def select_everything(config: Config) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from moon import audit, output
@@ -118,10 +119,10 @@ def require_target(target: str, force: bool) -> None:
         raise UsageWrong(f"{target} is there already", hint="name another file, or write over it with --force")
 
 
-def finish(report: Report, as_json: bool) -> None:
+def finish(report: Report, as_json: bool, words: Sequence[str] = ()) -> None:
     """Print the report: one JSON document, or words on stderr."""
     if as_json:
         output.put(report.as_json())
-    output.say(f"{report.command}: {report.outcome}")
+    output.say(*words, f"{report.command}: {report.outcome}")
     for error in report.errors:
         output.say(f"  {error['message']}", *([f"    hint: {error['hint']}"] if error["hint"] else []))

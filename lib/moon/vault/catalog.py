@@ -246,6 +246,14 @@ class Catalog:
         )
         return [Part(*row)._replace(torn=bool(row[6])) for row in rows]
 
+    def parts_between(self, session: int, first: int, last: int) -> list[Part]:
+        """The segments of a session with these ordinals, wherever they lie."""
+        rows = self.connection.execute(
+            f"SELECT {PART_COLUMNS} FROM segments WHERE session = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal, id",
+            (session, first, last),
+        )
+        return [Part(*row)._replace(torn=bool(row[6])) for row in rows]
+
     def has_path(self, path: str) -> bool:
         """Does the ledger name this path, relative to MOON_HOME, whatever became of the file by now?"""
         sql = "SELECT 1 FROM segments WHERE path = ? UNION SELECT 1 FROM former_packs WHERE path = ?"
@@ -296,6 +304,11 @@ class Catalog:
         )
         made._seen = {bytes(digest): int(count) for digest, count in rows}
         return made
+
+    def unentered(self) -> list[str]:
+        """The paths of files with a segment whose events are not known: it could not be read when it was looked at."""
+        sql = "SELECT DISTINCT files.path FROM segments JOIN files ON files.id = segments.file WHERE NOT entered"
+        return [str(path) for (path,) in self.connection.execute(sql)]
 
     def add_event(self, session: int, name: str, digest: bytes, segment: int, line: int) -> bool:
         """Enter an event; False when it is known."""

@@ -31,6 +31,10 @@ class Complaint:
     before: str
     mended: bool = False
 
+    def mends(self) -> bool:
+        """May a `mended` line account for it? Not for a kind that a later Moon may have written."""
+        return not self.mended and self.what in ("unreadable", "chain")
+
     def as_entry(self) -> Line:
         """The complaint as a `mended` line lists it."""
         return {"line": self.number, "what": self.what, "sha256": self.sha256, "before": self.before}

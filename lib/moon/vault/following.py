@@ -41,6 +41,12 @@ def follow(catalog: Catalog) -> None:
             catalog.set_position(offset, line_hash(raw))
 
 
+def rebuild(catalog: Catalog) -> None:
+    """Forget everything and read the whole ledger in."""
+    _reset(catalog)
+    follow(catalog)
+
+
 def _reset(catalog: Catalog) -> None:
     with catalog.connection:
         for table in TABLES:
@@ -156,6 +162,17 @@ def _enter_missing(catalog: Catalog, session: int, path: Path, members: list[tup
         (catalog.home.relative(path),),
     )
     if rows.fetchall():
+        enter_events(catalog, session, path, members)
+
+
+def enter_file(catalog: Catalog, path: Path) -> None:
+    """Enter the events of a file that could not be read before and can be now."""
+    file = next((each for each in catalog.segments() if each.path == path), None)
+    if file is None:
+        return
+    session = catalog.find_session(file.agent, file.session_id) or 0
+    members = [(part.number, dict(part.as_member())) for part in catalog.parts(path)]
+    with catalog.connection:
         enter_events(catalog, session, path, members)
 
 

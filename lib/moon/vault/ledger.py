@@ -185,6 +185,18 @@ class Ledger:
         """What is wrong with the chain or its lines, a sentence each; without what a `mended` line accounts for."""
         return [each.words for each in chain.unmended(self.complaints())]
 
+    def doubled_entries(self) -> list[Line]:
+        """Lines that name a file a second time, as a `mended` line lists them."""
+        doubled = set(self.standing().doubled)
+        entries: list[Line] = []
+        before = GENESIS
+        for number, (_, raw) in enumerate(self.raw_lines() if doubled else (), 1):
+            own = line_hash(raw)
+            if number in doubled:
+                entries.append({"line": number, "what": "doubled", "sha256": own, "before": before})
+            before = own
+        return entries
+
     def complaints(self) -> list[chain.Complaint]:
         """Everything wrong with the chain or its lines, and whether a `mended` line accounts for it."""
         return chain.complaints(self.raw_lines(), lambda raw, number: decode(raw, number, self.path))

@@ -113,7 +113,7 @@ def join_members(catalog: Catalog, owner: Segment, stretches: Sequence[Stretch])
             path=str(path),
             hint="the disk may be failing; the old files are untouched, and nothing was recorded",
         )
-    return _enter(catalog, owner, path, members)
+    return enter_pack(catalog, owner, path, members)
 
 
 def _write(path: Path, stretches: Sequence[Stretch]) -> None:
@@ -153,7 +153,8 @@ def holds(path: Path, members: Sequence[Member]) -> bool:
     return parts == wanted and whole[2] == sum(member["bytes"] for member in members)
 
 
-def _enter(catalog: Catalog, owner: Segment, path: Path, members: list[Member]) -> Line:
+def enter_pack(catalog: Catalog, owner: Segment, path: Path, members: list[Member]) -> Line:
+    """Write the ledger line of a finished pack and let the catalog follow; its record. Raises `HomeUnusable`."""
     sha256, events, size = segments.digest_file(path)
     added = catalog.ledger.append(
         {

@@ -64,7 +64,7 @@ def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[byte
     stood in the transcript at the same time are two. A line that was torn
     when archived is left out once its whole line is there, and ends without a newline when it is still the last.
     Every archive is read once, and once before where a later one changed something.
-    Raises `ArchiveDamaged`, `SessionUnknown`.
+    What cannot be read is left out and named. Raises `SessionUnknown`.
     """
     number = catalog.find_session(agent, session_id)
     if number is None:
@@ -84,22 +84,20 @@ def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[byte
 
 
 def _lines(catalog: Catalog, files: list[Segment], damaged: list[ArchiveDamaged]) -> Iterator[tuple[Part, int, bytes]]:
-    """Every line of these files once, with its segment and its line there; damage is noted."""
+    """Every line of these files once, with its segment and its line there; damage is noted and the rest goes on."""
     for file in files:
         total = hashlib.sha256()
-        stream = segments.lines(file.path)
-        for part in catalog.parts(file.path):
-            for line, data in zip(range(1, part.events + 1), stream, strict=False):
-                total.update(data + b"\n")
-                yield part, line, data
-        if any(True for _ in stream) or total.hexdigest() != file.sha256:
-            damaged.append(
-                ArchiveDamaged(
-                    f"archive {file.path} does not hold the bytes that were archived",
-                    path=str(file.path),
-                    hint="`moon-archive --repair` mends it where it can; what was rebuilt from it is not exact",
-                )
-            )
+        try:
+            stream = segments.lines(file.path)
+            for part in catalog.parts(file.path):
+                for line, data in zip(range(1, part.events + 1), stream, strict=False):
+                    total.update(data + b"\n")
+                    yield part, line, data
+            if any(True for _ in stream) or total.hexdigest() != file.sha256:
+                raise ArchiveDamaged(f"archive {file.path} does not hold what was archived", path=str(file.path))
+        except ArchiveDamaged as error:
+            hint = "`moon-archive --repair` mends it where it can; what was rebuilt from it is not exact"
+            damaged.append(ArchiveDamaged(error.message, path=error.path, hint=hint))
 
 
 class _Writer:

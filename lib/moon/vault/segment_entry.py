@@ -89,7 +89,7 @@ def adopt_unnamed(catalog: Catalog, owner: Owner) -> list[str]:
         if not ordinal:
             continue
         try:
-            adopted.append(_adopt(catalog, owner, ordinal, path))
+            adopted.append(adopt_file(catalog, owner, ordinal, path))
         except ArchiveDamaged:
             catalog.connection.rollback()
             path.replace(path.with_name(f"{path.name}.damaged"))
@@ -105,7 +105,8 @@ def _ordinal_of(path: Path, owner: Owner) -> int:
     return int(number) if ours and ORDINAL.fullmatch(number) else 0
 
 
-def _adopt(catalog: Catalog, owner: Owner, ordinal: int, path: Path) -> str:
+def adopt_file(catalog: Catalog, owner: Owner, ordinal: int, path: Path) -> str:
+    """Enter a file that no ledger line names, as it is; its SHA-256. Raises `ArchiveDamaged`, `HomeUnusable`."""
     sha256, events, size = segments.digest_file(path)
     segment = catalog.next_segment()
     identifier = catalog.identifier(owner.number)

@@ -65,10 +65,14 @@ def _path(raw: Path, agent: str, session_key: str, session_id: str, number: str,
 
 
 class SegmentWriter:
-    """Writes one segment; nothing stands at its final name before `finish` has read it back."""
+    """Writes one segment; nothing stands at its final name before `finish` has read it back.
 
-    def __init__(self, path: Path) -> None:
+    `replace`: take the place of a file that is known to be damaged. Any other file is never written over.
+    """
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
         self.path = path
+        self._replace = replace
         self.events = 0
         self.bytes = 0
         self._hash = hashlib.sha256()
@@ -123,7 +127,7 @@ class SegmentWriter:
 
     def _refuse_to_replace(self) -> None:
         """Archives are immutable: a file that stands at this name holds events that may be nowhere else."""
-        if self.path.exists():
+        if self.path.exists() and not self._replace:
             raise ArchiveDamaged(
                 f"{self.path} stands already, and the ledger does not name it",
                 path=str(self.path),

@@ -86,6 +86,9 @@ def fold(lines: Iterable[tuple[int, Line]]) -> Standing:
             standing.named.add(record["archive_path"])
             if record.get("kept"):
                 _add(standing, kept_of(record), [member_of(kept_of(record))])
+        elif kind == "mended":
+            known = {each.get("line") for each in record["lines"] if each.get("what") == "doubled"}
+            standing.doubled = [each for each in standing.doubled if each not in known]
     return standing
 
 
