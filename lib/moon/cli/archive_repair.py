@@ -72,7 +72,7 @@ def repair(catalog: Catalog, config: Config, copies: Copies, *, dry_run: bool, f
 
 
 class Stored:
-    """What the stores hold, by session; nothing where there is no OpenClaw: then copies and remains are all there is."""
+    """What the stores hold, by session; nothing without OpenClaw: then copies and remains are all there is."""
 
     def __init__(self, config: Config) -> None:
         self._found: dict[tuple[str, str], list[tuple[TranscriptStore, Transcript]]] = {}
