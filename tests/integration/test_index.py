@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.support.events import conversation, header, message, tool_call, tool_result
 from tests.support.moon import ROOT, Moon, files_below
+from tests.support.old_index import as_version_2
 from tests.support.stores import JsonlStoreBuilder
 
+from moon.cli.index import main as index_main
 from moon.fulltext import Filters, open_reader, open_writer
 from moon.fulltext.languages import stem
+from moon.index import indexer
 from moon.projection import place_at
 from moon.vault import segments
 
@@ -123,7 +128,39 @@ def test_the_index_folder_can_be_deleted_whole(moon: Moon) -> None:
     assert found(moon, "tarn AND cold")
 
 
-@pytest.mark.parametrize("damage", ["garbage", "foreign", "version", "truncated"])
+@pytest.mark.parametrize("version", ["2", "999", "signature"])
+def test_an_index_of_another_version_answers_until_the_new_one_is_whole(
+    moon: Moon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], version: str
+) -> None:
+    """One archive a run, as if each run's time were over at once: deferred, and the old index stays until the last."""
+    index_all(moon)
+    path = moon.home.text_index
+    if version == "2":
+        as_version_2(path)
+    else:
+        change = "PRAGMA user_version = 999" if version == "999" else "UPDATE state SET signature = 'of old'"
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(change)
+        path.with_name("recall.sqlite.seal").unlink()
+    monkeypatch.setattr(indexer, "RENEWAL_SECONDS", -1.0)
+    for name, value in moon.env.items():
+        monkeypatch.setenv(name, value)
+    old = path.stat().st_ino
+    stations = []
+    for _ in moon.ledger():
+        assert path.stat().st_ino == old
+        assert index_main(["--all", "--json"]) == 0
+        stations.append(json.loads(capsys.readouterr().out)["stations"][-1])
+    assert len(stations) > 2
+    assert {entry["outcome"] for station in stations[:-1] for entry in station["sessions"]} == {"deferred"}
+    assert "archives are left" in stations[0]["sessions"][0]["reason"] and stations[0]["renewing"]
+    assert stations[-1]["rebuilt"]
+    assert path.stat().st_ino != old and not list(moon.home.index.glob("*.next*"))
+    with open_reader(path) as index:
+        assert index.segment_shas() == {line["sha256"] for line in moon.ledger()} and not index.outdated
+
+
+@pytest.mark.parametrize("damage", ["garbage", "foreign", "truncated"])
 def test_an_index_that_cannot_be_used_is_set_aside_and_made_anew(moon: Moon, damage: str) -> None:
     index_all(moon)
     path = moon.home.text_index
@@ -131,9 +168,6 @@ def test_an_index_that_cannot_be_used_is_set_aside_and_made_anew(moon: Moon, dam
         path.write_bytes(b"this is no database" * 500)
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:9000])
-    elif damage == "version":
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA user_version = 999")
     else:
         path.unlink()
         with sqlite3.connect(path) as connection:

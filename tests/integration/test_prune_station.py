@@ -11,6 +11,7 @@ from tests.support.gateway import DESTRUCTIVE, KEY, Gateway
 from tests.support.moon import archived_events
 from tests.support.stores import NOW_MS
 
+from moon.fulltext.index_seal import break_seal
 from moon.openclaw import openclaw_command
 
 
@@ -134,6 +135,7 @@ def index_lost_its_words(gateway):
 
     with open_writer(gateway.moon.home.text_index) as index:
         index.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    break_seal(gateway.moon.home.text_index)
 
 
 def index_lost_a_message(gateway):
@@ -141,6 +143,7 @@ def index_lost_a_message(gateway):
 
     with open_writer(gateway.moon.home.text_index) as index:
         index.connection.execute("DELETE FROM message WHERE id = (SELECT max(id) FROM message)")
+    break_seal(gateway.moon.home.text_index)
 
 
 UNCOVERED = [

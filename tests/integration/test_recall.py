@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.support.events import header, message, tool_call, tool_result
 from tests.support.moon import Moon, files_below
+from tests.support.old_index import as_version_2
 from tests.support.stores import JsonlStoreBuilder
 
 from moon import schema
@@ -270,6 +271,29 @@ def test_without_a_sound_index_the_archives_answer(moon: Moon, damage: Any) -> N
     document = ask(moon, "heliotrope beacon")
     assert events(document)[0] == "e4"
     assert any(each.startswith("embedded: ") for each in document["degraded"])
+
+
+def test_an_index_of_the_version_before_answers_and_says_what_makes_it_better(moon: Moon) -> None:
+    as_version_2(moon.home.text_index)
+    for question, event in (("heliotrope beacon", "e4"), ("Bücher", "e5"), ("lanterns", "f1"), ('"allow 8883"', "e7")):
+        document = ask(moon, question)
+        assert event in events(document)
+        assert [each for each in document["degraded"] if "earlier version" in each and "moon-index --rebuild" in each]
+    moon.ok("index", "--rebuild")
+    assert ask(moon, "heliotrope")["degraded"] == []
+
+
+def test_words_lost_within_a_page_are_noticed(moon: Moon) -> None:
+    """SQLite says nothing of such a hole: the page is a page, only the search finds less."""
+    path = moon.home.text_index
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"heliotrop")
+    data[at - 8 : at + 24] = bytes(32)
+    path.write_bytes(data)
+    document = ask(moon, "heliotrope beacon")
+    assert events(document)[0] == "e4"
+    assert [each for each in document["degraded"] if "damaged" in each]
+    assert moon.run("verify", "--json").json()["ok"] is False
 
 
 def test_a_missing_archive_is_told_only_where_it_matters(moon: Moon) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.moon import ROOT, Moon, files_below
+from tests.support.old_index import as_version_2
 from tests.support.programs import write_python_program
 from tests.support.stores import NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.clock import format_ms
 from moon.fulltext import open_writer
+from moon.fulltext.index_seal import break_seal, put_seal
 
 
 class Verifier(Moon):
@@ -206,6 +208,8 @@ def test_the_index_behind_damaged_and_blind(moon: Verifier) -> None:
     sha = moon.ledger()[0]["sha256"]
     with open_writer(moon.home.text_index) as index:
         index.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    assert moon.levels("index") == ["fail"]
+    break_seal(moon.home.text_index)
     assert moon.levels("index") == ["ok"]
     assert moon.levels("index", "--deep") == ["fail"]
     moon.ok("index", "--rebuild")
@@ -216,6 +220,18 @@ def test_the_index_behind_damaged_and_blind(moon: Verifier) -> None:
     assert moon.levels("index") == ["fail"]
     moon.home.text_index.unlink()
     assert moon.levels("index") == ["warn"]
+
+
+def test_an_index_of_the_version_before_is_told(moon: Verifier) -> None:
+    as_version_2(moon.home.text_index)
+    assert "earlier version" in only(moon.found()["index"], "warn")["message"]
+
+
+def test_a_message_that_is_not_as_it_was_written_is_found_by_the_deep_check(moon: Verifier) -> None:
+    with open_writer(moon.home.text_index) as index:
+        index.connection.execute("UPDATE body SET text = text || ' indeed' WHERE id = (SELECT max(id) FROM body)")
+        put_seal(moon.home.text_index, index.connection)
+    assert "1 messages" in only(moon.found("--deep")["index"], "fail")["message"]
 
 
 def test_words_for_people_end_in_a_verdict(moon: Verifier) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from moon.fulltext import (
     open_writer,
     rebuilding,
 )
+from moon.fulltext.index_seal import is_sealed
 from moon.fulltext.index_writer import HEAD_CHARS, PART_CHARS, TAIL_CHARS, parts
 
 WHEN = "2026-05-08T10:00:00.000Z"
@@ -79,6 +81,42 @@ def test_findable_only_when_a_search_brings_it_back(index: TextIndexWriter) -> N
     assert not index.findable("unknown")
     index.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
     assert not index.findable("a")
+
+
+def test_a_row_without_words_is_findable_too(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("🎉🎉 …"), row("नमस्ते दुनिया", "e2"), row("x² ① \ue0b0", "e3")])
+    assert index.findable("a")
+    index.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    assert not index.findable("a")
+
+
+def test_every_sampled_row_must_come_back(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("the lantern register"), row("shelf seven", "e2", 3)])
+    lost = index.event_rows("e2")[0]
+    index.connection.execute("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, 'shelf seven')", (lost.id,))
+    assert not index.findable("a")
+
+
+def test_rows_know_their_language_and_the_index_those_that_it_holds(index: TextIndexWriter) -> None:
+    german = row("Ich habe die Schlüssel auf den Tisch gelegt, aber sie sind nicht mehr da.", "e1")
+    index.add_segment(source("a"), [german, row("Schlüssel?", "e2"), row("हमने चाबियाँ मेज़ पर रखी थीं", "e3")])
+    index.add_segment(source("b", session="s2"), [row("Tischbein", "e4")])
+    assert [index.event_rows(event)[0].language for event in ("e1", "e2", "e3", "e4")] == ["de", "de", "hi", "de"]
+    assert index.languages() == ["de", "hi"]
+    index.forget_segment("a")
+    index.forget_segment("b")
+    assert index.languages() == []
+    assert index.connection.execute("SELECT count(*) FROM vocabulary").fetchone() == (0,)
+
+
+def test_words_made_by_other_rules_can_be_read_but_not_written_to(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("the lantern register")])
+    assert not index.outdated
+    index.connection.execute("UPDATE state SET signature = 'of old'")
+    with pytest.raises(IndexVersion, match="of old"):
+        open_writer(index.path)
+    with open_reader(index.path) as reader:
+        assert reader.outdated and reader.findable("a")
 
 
 def test_forgetting_takes_text_and_words(index: TextIndexWriter) -> None:
@@ -190,6 +228,47 @@ def test_another_database_is_left_alone(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(IndexCorrupt, match="not Moon's"):
         open_writer(path)
+
+
+def test_a_hole_anywhere_is_noticed_or_costs_nothing(index: TextIndexWriter) -> None:
+    """512 bytes lost in each page in turn, where SQLite itself mostly notices nothing."""
+    texts = [f"lantern {at} {['beacon', 'harbour', 'register', 'shelf'][at % 4]} number{at * 7}" for at in range(400)]
+    index.add_segment(source("a"), [row(text, f"e{at}", at) for at, text in enumerate(texts)])
+    index.finish()
+    index.close()
+    whole = index.path.read_bytes()
+    wanted = all_that_is_found(index.path)
+    noticed = 0
+    for at in range(4096 + 1024, len(whole), 4096):
+        index.path.write_bytes(whole[:at] + bytes(512) + whole[at + 512 :])
+        try:
+            assert all_that_is_found(index.path) == wanted
+        except IndexCorrupt:
+            noticed += 1
+    assert noticed > 10
+
+
+def all_that_is_found(path: Path) -> list[tuple[str, list[str]]]:
+    with open_reader(path) as index, index.snapshot():
+        result = []
+        for word in ("lantern", "beacon", "harbour", "regist", "number70", "number77"):
+            ids = [found for found, _ in index.digests(index.matches(f'"{word}"', Filters(), 1000))]
+            result.append((word, sorted(each.text for each in index.rows(ids))))
+        return result
+
+
+def test_a_file_that_only_was_copied_is_sound_and_is_sealed_again(index: TextIndexWriter) -> None:
+    index.add_segment(source("a"), [row("the lantern register")])
+    index.finish()
+    assert is_sealed(index.path)
+    os.utime(index.path, ns=(1, 1))
+    assert not is_sealed(index.path)
+    with open_reader(index.path) as reader:
+        assert reader.findable("a") and not reader.damage()
+    index.finish()
+    assert is_sealed(index.path)
+    index.add_segment(source("b"), [row("another lantern")])
+    assert not is_sealed(index.path)
 
 
 def test_a_second_writer_is_told_to_wait(index: TextIndexWriter) -> None:

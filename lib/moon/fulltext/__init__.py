@@ -16,7 +16,7 @@ from moon.fulltext.index_rows import (
     SegmentSource,
     StoredRow,
 )
-from moon.fulltext.index_writer import TextIndexWriter, open_writer, rebuilding
+from moon.fulltext.index_writer import TextIndexWriter, open_next, open_writer, rebuilding, take_place
 
 __all__ = [
     "EventPlace",
@@ -31,7 +31,9 @@ __all__ = [
     "StoredRow",
     "TextIndex",
     "TextIndexWriter",
+    "open_next",
     "open_reader",
     "open_writer",
     "rebuilding",
+    "take_place",
 ]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from moon.files import make_private, unusable
 from moon.fulltext.index_rows import IndexBusy, IndexCorrupt, IndexMissing, IndexVersion
+from moon.fulltext.index_seal import damage, seal_path
 from moon.fulltext.languages import signature
 
 VERSION = 3
@@ -76,6 +77,9 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
     try:
         with translated(path):
             _check(connection, path, may_create=writable)
+            found = damage(path, connection)
+        if found:
+            raise corrupt(path, found)
     except BaseException:
         connection.close()
         raise
@@ -168,7 +172,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise _unreadable(path, error) from error
     except sqlite3.DatabaseError as error:
-        raise _corrupt(path, error) from error
+        raise corrupt(path, error) from error
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> Exception:
@@ -179,12 +183,12 @@ def _unreadable(path: Path, error: sqlite3.Error) -> Exception:
         return IndexMissing(
             f"the index cannot be used: {words}", path=str(path), hint="check free space and permissions"
         )
-    return _corrupt(path, error)
+    return corrupt(path, error)
 
 
-def _corrupt(path: Path, error: sqlite3.Error) -> IndexCorrupt:
+def corrupt(path: Path, problem: object) -> IndexCorrupt:
     return IndexCorrupt(
-        f"the index is damaged: {error}",
+        f"the index is damaged: {problem}",
         path=str(path),
         hint="run `moon-index --rebuild`; it is derived from the archives, which are not touched",
     )
@@ -192,13 +196,15 @@ def _corrupt(path: Path, error: sqlite3.Error) -> IndexCorrupt:
 
 def remove(path: Path) -> None:
     """Delete an index file with what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", "-wal", "-shm", "-journal", ".seal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def swap_in(fresh: Path, path: Path) -> None:
     """Let a finished, closed index take another's place; who has the old one open goes on reading it."""
-    for suffix in ("-wal", "-shm"):
+    for suffix in ("-wal", "-shm", ".seal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     fresh.replace(path)
+    if seal_path(fresh).exists():
+        seal_path(fresh).replace(seal_path(path))
     remove(fresh)

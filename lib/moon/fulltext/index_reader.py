@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from zlib import crc32
 
 from moon.clock import format_ms
-from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, VERSION, connect, translated
+from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, VERSION, connect, corrupt, translated
 from moon.fulltext.index_rows import EventPlace, Filters, Place, StoredRow
-from moon.fulltext.languages import index_terms
+from moon.fulltext.index_seal import damage
+from moon.fulltext.languages import index_terms, signature
 from moon.fulltext.words import words
 
 MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text, language"
@@ -30,6 +33,7 @@ class TextIndex:
         self.connection = connection
         with translated(path):
             self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        self.is_in_memory = not connection.execute("PRAGMA database_list").fetchone()[2]
         self.columns = MESSAGE_COLUMNS if self.version == VERSION else OLD_MESSAGE_COLUMNS
 
     def __enter__(self) -> TextIndex:
@@ -103,6 +107,32 @@ class TextIndex:
         return [row[0] for row in self._rows(sql, (start, start + "\U0010ffff", limit))]
 
     # searching
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Questions asked within see one state of the index, whatever is written meanwhile."""
+        with translated(self.path):
+            self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+
+    def damage(self) -> str:
+        """What is wrong with the index, read through as a whole; "" for nothing."""
+        try:
+            return damage(self.path, self.connection, thorough=True)
+        except sqlite3.DatabaseError as error:
+            return str(error)
+
+    @property
+    def outdated(self) -> str:
+        """In what way the index is not as this Moon would make it; "" when it is."""
+        if self.version != VERSION:
+            return "the index was made by an earlier version of Moon"
+        made_by = self._rows("SELECT signature FROM state")[0][0]
+        return "" if made_by == signature() else "the words of the index were made by other rules"
 
     def agents(self) -> dict[str, tuple[int, int]]:
         """Agent name → (number, rows)."""
@@ -187,13 +217,21 @@ class TextIndex:
     def rows(self, ids: Sequence[int]) -> list[StoredRow]:
         """The rows with these numbers, in no particular order; numbers that do not exist are left out."""
         numbers = ",".join(map(str, ids))
-        sql = f"SELECT {self.columns} FROM message JOIN body USING (id) WHERE message.id IN ({numbers})"
-        return [StoredRow(*row) for row in self._rows(sql)]
+        sql = f"SELECT {self.columns}, digest FROM message LEFT JOIN body USING (id) WHERE message.id IN ({numbers})"
+        found = self._rows(sql)
+        if any(text is None or crc32(text.encode()) != digest for *_, text, _, digest in found):
+            raise corrupt(self.path, "a message is not as it was written")
+        return [StoredRow(*row[:-1]) for row in found]
 
     def digests(self, ids: Sequence[int]) -> list[tuple[int, int]]:
-        """(row number, digest of its text) of rows that exist; copies of a text have the same digest."""
+        """(row number, digest of its text) of rows that a search found; copies of a text have the same digest. Raises
+        `IndexCorrupt` when a row is gone; ask within one `snapshot`.
+        """
         numbers = ",".join(map(str, ids))
-        return [(row[0], row[1]) for row in self._rows(f"SELECT id, digest FROM message WHERE id IN ({numbers})")]
+        found = self._rows(f"SELECT id, digest FROM message WHERE id IN ({numbers})")
+        if len(found) < len(set(ids)):
+            raise corrupt(self.path, f"{len(set(ids)) - len(found)} messages that a search found are gone")
+        return [(row[0], row[1]) for row in found]
 
     def roles(self, ids: Iterable[int]) -> dict[int, str]:
         """Who speaks in the rows with these numbers; numbers that do not exist are left out."""

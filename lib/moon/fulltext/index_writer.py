@@ -21,7 +21,8 @@ from moon.fulltext.index_database import (
     translated,
 )
 from moon.fulltext.index_reader import TextIndex
-from moon.fulltext.index_rows import MessageRow, SegmentSource
+from moon.fulltext.index_rows import IndexCorrupt, IndexVersion, MessageRow, SegmentSource
+from moon.fulltext.index_seal import break_seal, is_sealed, put_seal
 from moon.fulltext.languages import index_terms, row_of
 
 # A long message is cut into parts, so that a word deep inside it counts as much as one in a short message.
@@ -85,12 +86,16 @@ class TextIndexWriter(TextIndex):
         with translated(self.path):
             changed, counted = self.connection.execute("SELECT changed, counted_rows FROM state").fetchone()
             if not changed:
+                if not self.is_in_memory and not is_sealed(self.path):
+                    put_seal(self.path, self.connection)
                 return
             total = self.counts()["messages"]
             if total > counted * RECOUNT_GROWTH or total < counted:
                 self._recount(total)
             self.connection.execute("UPDATE state SET changed = 0")
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy and not self.is_in_memory:
+                put_seal(self.path, self.connection)
 
     def _recount(self, total: int) -> None:
         with self.transaction():
@@ -107,6 +112,8 @@ class TextIndexWriter(TextIndex):
         with translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
+                if not self.is_in_memory:
+                    break_seal(self.path)
                 yield
             except BaseException:
                 self.connection.execute("ROLLBACK")
@@ -259,6 +266,26 @@ def open_writer(path: Path, *, timeout: float = 10.0) -> TextIndexWriter:
     return TextIndexWriter(path, connect(path, writable=True, timeout=timeout))
 
 
+def next_path(path: Path) -> Path:
+    """Where an index is made that will take the place of `path`."""
+    return path.with_name(f"{path.name}.next")
+
+
+def open_next(path: Path) -> TextIndexWriter:
+    """The index that will take the place of `path`, as far as earlier runs have made it by the rules of now."""
+    fresh = next_path(path)
+    try:
+        return open_writer(fresh)
+    except (IndexVersion, IndexCorrupt):
+        remove(fresh)
+        return open_writer(fresh)
+
+
+def take_place(path: Path) -> None:
+    """Let the finished, closed next index take the place of `path`."""
+    swap_in(next_path(path), path)
+
+
 @contextlib.contextmanager
 def rebuilding(path: Path) -> Iterator[TextIndexWriter]:
     """A fresh index beside `path` that takes its place when the block ends well; else nothing changes."""
@@ -269,5 +296,6 @@ def rebuilding(path: Path) -> Iterator[TextIndexWriter]:
             yield index
             index.finish()
         swap_in(fresh, path)
+        remove(next_path(path))
     finally:
         remove(fresh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from moon.errors import ArchiveDamaged, DestructionRefused, IndexUnusable, MoonError
+from moon.errors import ArchiveDamaged, DestructionRefused, MoonError
 from moon.fulltext import open_reader
 from moon.openclaw.transcript_store import Transcript, TranscriptStore
 from moon.paths import Home
@@ -23,6 +23,7 @@ class Coverage:
     last_event_id: str
     damaged: tuple[str, ...]
     unindexed: tuple[str, ...]
+    index_problem: str = ""
 
     def objections(self) -> list[str]:
         """Why nothing destructive may follow; empty when it may."""
@@ -32,7 +33,8 @@ class Coverage:
         if self.damaged:
             found.append(f"{len(self.damaged)} archives do not read back")
         if self.unindexed:
-            found.append(f"{len(self.unindexed)} archives cannot be found by a search")
+            why = f": {self.index_problem}" if self.index_problem else ""
+            found.append(f"{len(self.unindexed)} archives cannot be found by a search{why}")
         return found
 
 
@@ -53,7 +55,7 @@ def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, trans
     damaged = tuple(each.sha256 for each in found if not _reads_back(each.path, each.sha256))
     aside = [digest.hex() for digest in catalog.set_aside(session)] if session is not None else []
     damaged += tuple(sha256 for sha256 in aside if not reads_back(home, sha256))
-    return Coverage(events, missing, last, damaged, _unindexed(home, [each.sha256 for each in found]))
+    return Coverage(events, missing, last, damaged, *_unindexed(home, [each.sha256 for each in found]))
 
 
 def _reads_back(path: Path, sha256: str) -> bool:
@@ -63,12 +65,13 @@ def _reads_back(path: Path, sha256: str) -> bool:
         return False
 
 
-def _unindexed(home: Home, hashes: list[str]) -> tuple[str, ...]:
+def _unindexed(home: Home, hashes: list[str]) -> tuple[tuple[str, ...], str]:
+    """(the archives that no search brings back, what is wrong with the index as a whole)."""
     try:
         with open_reader(home.text_index) as index:
-            return tuple(each for each in hashes if not (index.has_segment(each) and index.findable(each)))
-    except (IndexUnusable, MoonError):
-        return tuple(hashes)
+            return tuple(each for each in hashes if not index.findable(each)), ""
+    except MoonError as error:
+        return tuple(hashes), error.message
 
 
 def require_coverage(home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript) -> Coverage:

@@ -9,7 +9,7 @@ from moon.cycle.cycle_document import session_record
 from moon.cycle.station_runner import Context, Entry, Row
 from moon.errors import MoonError
 from moon.index.index_steps import entry_of
-from moon.index.indexer import Indexer
+from moon.index.indexer import Indexer, IndexRenewing
 from moon.index.qmd_collection import update_collection
 from moon.vault.catalog import Catalog, Segment, open_catalog
 
@@ -26,7 +26,10 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
         def handle(row: Row) -> Entry:
             found = _wanted(catalog, row)
             archived = session_record(context.document, "archive", row) or {}
-            made, findable = indexer.add(found)
+            try:
+                made, findable = indexer.add(found)
+            except IndexRenewing as error:
+                return {"outcome": "deferred", "code": error.code, "reason": error.message, "hint": error.hint}
             return entry_of(made, found, findable, archived.get("archives", []))
 
         with contextlib.closing(indexer):
@@ -52,6 +55,8 @@ def _finish(context: Context, indexer: Indexer) -> None:
         indexer.index.finish()
         if rest.archives or rest.pages or rest.problems:
             context.extra["other_sessions"] = rest.describe()
+    except IndexRenewing as error:
+        context.extra["renewing"] = error.message
     except MoonError as error:
         if indexer.replaced:
             raise

@@ -1,46 +1,42 @@
-"""Make archives findable: rows into the text index, a Markdown page beside. All of it can be made again at any time.
-
-An archive is read once, line by line, for both; its text is redacted before it goes into either.
-"""
+"""Make archives findable: rows into the text index, a Markdown page beside. All of it can be made again at any time."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from moon import audit, projection, text
+from moon import audit
 from moon.config import Config
 from moon.errors import ArchiveDamaged, MoonError
-from moon.files import atomic_writer, unusable, write_all
-from moon.fulltext import (
-    IndexBusy,
-    IndexCorrupt,
-    IndexVersion,
-    MessageRow,
-    SegmentSource,
-    TextIndexWriter,
-    open_writer,
-)
+from moon.files import unusable
+from moon.fulltext import IndexBusy, IndexCorrupt, IndexVersion, TextIndexWriter, open_next, open_writer, take_place
 from moon.fulltext.index_packs import Moved, take_over
+from moon.index.archive_entry import carry_out, index_source, source_of
 from moon.index.index_steps import Made, Step, plan_steps
-from moon.openclaw.events import parse
 from moon.paths import Home
-from moon.projection import Message, page_path
+from moon.projection import page_path
 from moon.redact import Redactor
-from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
 
 SET_ASIDE = ".set-aside"
 # How long one attempt waits for another writer. Only `moon-index` writes, under the cycle lock, so this is rare.
 BUSY_SECONDS = 5.0
+# How long one run works at a new index that will take the place of one of another version.
+RENEWAL_SECONDS = 60.0
+
+
+class IndexRenewing(MoonError):
+    """The index is being made anew, and this run's time for that is over."""
+
+    code = "index_renewing"
 
 
 class Indexer:
     """The text index of one home, open for one run of the station; `catalog` says which archives there are.
 
-    An index that is damaged or of another version is set aside and made anew from the archives, at once.
+    An index that is damaged is set aside and made anew from the archives, at once. One of another version, or whose
+    words were made by other rules, answers on while a new one is made beside it, in as many runs as that takes.
     """
 
     def __init__(self, home: Home, config: Config, catalog: Catalog) -> None:
@@ -49,14 +45,18 @@ class Indexer:
         self.catalog = catalog
         self.redactor = Redactor.from_config(config.redact)
         self.replaced = ""
-        self._busy: IndexBusy | None = None
+        self._busy: IndexBusy | IndexRenewing | None = None
         self._index: TextIndexWriter | None = None
 
     @property
     def index(self) -> TextIndexWriter:
-        """The open index. Raises `IndexBusy`, `IndexMissing` (full disk, no permission)."""
+        """The open index. Raises `IndexBusy`, `IndexRenewing`, `IndexMissing` (full disk, no permission)."""
         if self._index is None:
-            self._index = open_writer(self.home.text_index, timeout=BUSY_SECONDS)
+            try:
+                self._index = open_writer(self.home.text_index, timeout=BUSY_SECONDS)
+            except IndexVersion as error:
+                self._renew(error)
+                self._index = open_writer(self.home.text_index, timeout=BUSY_SECONDS)
         return self._index
 
     def close(self) -> None:
@@ -77,7 +77,9 @@ class Indexer:
                 self.close()
                 if attempt >= self.config.index.attempts:
                     self._busy = error  # the other sessions of this run need not wait for it again
-            except (IndexCorrupt, IndexVersion) as error:
+            except IndexRenewing as error:
+                self._busy = error
+            except IndexCorrupt as error:
                 if self.replaced:
                     raise
                 self._set_aside(error)
@@ -96,7 +98,7 @@ class Indexer:
         made = Made()
         found = list(found)
         for pack in (each for each in found if each.parts):
-            self._take_over(pack)
+            self._take_over(self.index, pack)
         for step in list(plan_steps(found, self.is_findable, self.has_page)):
             try:
                 carry_out(self.home, self.index, self.redactor, step, made)
@@ -104,13 +106,13 @@ class Indexer:
                 made.problems.append(error.message)
         return made
 
-    def _take_over(self, pack: Segment) -> None:
+    def _take_over(self, index: TextIndexWriter, pack: Segment) -> None:
         """Let a pack stand for the archives in it, in the index and among the pages."""
-        if self.index.has_segment(pack.sha256):
+        if index.has_segment(pack.sha256):
             return
         parts = self.catalog.parts(pack.path)
         moved = [Moved(part.sha256, part.first_line) for part in parts]
-        take_over(self.index, _index_source(source_of(self.home, pack)), moved)
+        take_over(index, index_source(source_of(self.home, pack)), moved)
         for part in parts:
             page_path(self.home, self.home.root / part.path).unlink(missing_ok=True)
 
@@ -122,6 +124,29 @@ class Indexer:
         """Is its page there, or not wanted?"""
         return not self.config.index.markdown or page_path(self.home, segment.path).exists()
 
+    def _renew(self, error: IndexVersion) -> None:
+        """Make a new index beside the old one and let it take its place. Raises `IndexRenewing` when time is over."""
+        deadline = time.monotonic() + RENEWAL_SECONDS
+        made = Made()
+        with open_next(self.home.text_index) as fresh:
+            known = fresh.segment_shas()
+            missing = [each for each in self.catalog.segments() if each.sha256 not in known]
+            for count, segment in enumerate(missing):
+                if time.monotonic() > deadline and count:
+                    raise _renewing(error, len(missing) - count)
+                if segment.parts:
+                    self._take_over(fresh, segment)  # where it was made a pack between two runs
+                # Two sessions can have an archive of the same bytes; the index knows it once.
+                step = Step(segment, index=not fresh.has_segment(segment.sha256), page=not self.has_page(segment))
+                try:
+                    carry_out(self.home, fresh, self.redactor, step, made)
+                except ArchiveDamaged as damage:
+                    made.problems.append(damage.message)
+            fresh.finish()
+        take_place(self.home.text_index)
+        self.replaced = error.message
+        audit.record(self.home, "index", "rebuilt", reason="; ".join([error.message, *made.problems]))
+
     def _set_aside(self, error: MoonError) -> None:
         self.close()
         self.replaced = error.message
@@ -131,72 +156,21 @@ class Indexer:
         audit.record(self.home, "index", "rebuilt", reason=reason)
 
 
+def _renewing(error: IndexVersion, left: int) -> IndexRenewing:
+    return IndexRenewing(
+        f"{error.message}; a new one is being made, {left} archives are left",
+        path=error.path,
+        hint="the next ticks go on, and recall answers from the old one; `moon-index --rebuild` makes it at once",
+    )
+
+
 def set_aside(path: Path) -> Path:
     """Move an index that cannot be used out of the way; only the last such file is kept."""
     aside = path.with_name(path.name + SET_ASIDE)
     try:
         path.replace(aside)
-        for suffix in ("-wal", "-shm", "-journal"):
+        for suffix in ("-wal", "-shm", "-journal", ".seal"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
     except OSError as error:
         raise unusable(path, error) from error
     return aside
-
-
-def carry_out(home: Home, index: TextIndexWriter, redactor: Redactor, step: Step, made: Made) -> None:
-    """Do one step in one pass over the archive. Raises `ArchiveDamaged` and the errors of the index."""
-    segment = step.segment
-    messages = read_messages(segment, redactor)
-    source = source_of(home, segment)
-    with contextlib.ExitStack() as stack:
-        if step.page:
-            descriptor = stack.enter_context(atomic_writer(page_path(home, segment.path)))
-            messages = _written(messages, descriptor, source)
-        if step.index:
-            index.forget_segment(segment.sha256)
-            made.messages += index.add_segment(_index_source(source), rows_of(messages))
-        for _ in messages:
-            pass  # the rest of the page: all of it when the index needs nothing
-    made.archives += [segment.sha256] if step.index else []
-    made.pages += step.page
-
-
-def read_messages(segment: Segment, redactor: Redactor) -> Iterator[Message]:
-    """Every event of an archive that says something, redacted; lines that are no event are passed over."""
-    for number, line in enumerate(segments.lines(segment.path), 1):
-        event = parse(line)
-        if event is None or not event.pieces:
-            continue
-        pieces = tuple(replace(each, text=redactor.redact(text.lines(each.text)).text) for each in event.pieces)
-        yield Message(number, event.id, event.role, event.timestamp, pieces)
-
-
-def rows_of(messages: Iterable[Message]) -> Iterator[MessageRow]:
-    """A row for each piece of each message."""
-    for message in messages:
-        for piece in message.pieces:
-            yield MessageRow(message.event_id, message.line, piece.role, piece.text, message.timestamp, piece.tool)
-
-
-def _written(messages: Iterable[Message], descriptor: int, source: projection.Source) -> Iterator[Message]:
-    """Hand messages on, each after it was written to the page."""
-    write_all(descriptor, projection.render_head(source).encode())
-    for message in messages:
-        write_all(descriptor, projection.render_message(message).encode())
-        yield message
-
-
-def source_of(home: Home, segment: Segment) -> projection.Source:
-    """The archive as pages name it."""
-    return projection.Source(
-        agent=segment.agent,
-        session_key=segment.session_key,
-        session_id=segment.session_id,
-        archive_path=home.relative(segment.path),
-        sha256=segment.sha256,
-        archived_at=segment.archived_at,
-    )
-
-
-def _index_source(source: projection.Source) -> SegmentSource:
-    return SegmentSource(source.sha256, source.agent, source.session_key, source.session_id, source.archive_path)

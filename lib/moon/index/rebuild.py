@@ -7,8 +7,8 @@ from moon.config import Config
 from moon.errors import ArchiveDamaged
 from moon.files import unusable
 from moon.fulltext import rebuilding
+from moon.index.archive_entry import carry_out
 from moon.index.index_steps import Made, Step
-from moon.index.indexer import carry_out
 from moon.paths import Home
 from moon.projection import page_path
 from moon.redact import Redactor

@@ -44,7 +44,8 @@ class Recall:
     def answer(self, request: Request) -> Answer:
         """What is found for one question, with neighbours where they are asked for."""
         try:
-            return self._answer(request)
+            with self.index.snapshot():
+                return self._answer(request)
         except IndexUnusable as error:
             self.index.close()
             self.index, self.degraded = _without_index(self.home, error)
@@ -132,9 +133,14 @@ class Recall:
 
 def _open(home: Home) -> tuple[TextIndex, tuple[str, ...]]:
     try:
-        return open_reader(home.text_index), ()
+        index = open_reader(home.text_index)
+        return index, _outdated(index)
     except IndexUnusable as error:
         return _without_index(home, error)
+
+
+def _outdated(index: TextIndex) -> tuple[str, ...]:
+    return (f"embedded: {index.outdated}; `moon-index --rebuild` makes it better",) if index.outdated else ()
 
 
 def _identity(home: Home) -> tuple[int, int] | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 from moon.clock import now_ms, parse_ms
@@ -126,7 +124,8 @@ def check_index(home: Home, deep: bool) -> Findings:
         with open_reader(home.text_index) as index:
             missing = wanted - index.segment_shas()
             lost = [sha for sha in sorted(wanted - missing) if deep and not index.findable(sha)]
-        damage = _integrity(home.text_index) if deep else ""
+            damage = f"the index is damaged: {found}" if deep and (found := index.damage()) else ""
+            outdated = index.outdated
     except IndexMissing as error:
         if wanted:
             yield Finding("index", WARN, f"{len(wanted)} archives and no index", "run `moon-index --all`", error.path)
@@ -142,17 +141,11 @@ def check_index(home: Home, deep: bool) -> Findings:
     if missing:
         words = f"{len(missing)} of {len(wanted)} archives are not indexed"
         yield Finding("index", WARN, words, "run `moon-index --all`", str(home.text_index))
+    elif outdated:
+        words = f"{outdated}; it can be searched"
+        yield Finding("index", WARN, words, "`moon-index --rebuild` makes it better", str(home.text_index))
     elif not damage and not lost:
         yield Finding("index", OK, f"{len(wanted)} archives" + (", each found by a search" if deep else ""))
-
-
-def _integrity(path: Path) -> str:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        try:
-            verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        except sqlite3.DatabaseError as error:
-            verdict = str(error)
-    return "" if verdict == "ok" else f"the index is damaged: {verdict[:200]}"
 
 
 def check_effects(home: Home) -> Findings:
