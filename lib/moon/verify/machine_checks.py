@@ -22,7 +22,7 @@ from moon.qmd import Qmd, QmdFailed, complaint
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
 
 ASK_SECONDS = 30.0
-NEEDED = ("PyYAML", "jsonschema", "python-dateutil", "zstandard")
+NEEDED = ("PyStemmer", "PyYAML", "jsonschema", "python-dateutil", "stopwordsiso", "zstandard")
 # Package → what it is for; everything else works without.
 OPTIONAL = {
     "google-genai": "distilling with Gemini",
