@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long lint types check e2e bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -48,10 +48,13 @@ test: venv ## Unit, contract, integration and shell tests
 	$(PY) -m pytest -n auto --maxprocesses 8
 	$(VENV)/bin/bats tests/shell
 
-SEED ?= $(shell date +%s)
+test-long: SEED := $(or $(SEED),$(shell date +%s))
 test-long: venv ## Properties with twenty times the examples, drawn from SEED (printed; the clock's unless given)
 	@echo "make test-long SEED=$(SEED)"
 	$(PY) -m pytest -n auto --maxprocesses 8 -m hypothesis --hypothesis-profile long --hypothesis-seed $(SEED)
+
+mutation: venv ## Break Moon on purpose and list what no test notices (TARGETS="guard vault", SAMPLE=0 for all, SEED)
+	nice $(PY) tests/mutation/mutate.py --sample $(or $(SAMPLE),40) --seed $(or $(SEED),1) $(TARGETS)
 
 lint: venv ## Style (ruff)
 	$(VENV)/bin/ruff check lib tests
