@@ -76,7 +76,6 @@ class Index(Section):
 
 class Prune(Section):
     mode: str
-    max_lines: int
 
 
 class Rollover(Section):
@@ -235,7 +234,7 @@ def resolve(data: bytes, overrides: Mapping[str, str], source: str) -> Values:
     """Plain values from YAML bytes and MOON_ variables, checked. Raises `ConfigInvalid`."""
     shape = schema.load_schema("config")
     values: Values = _off_as_word(_parse_yaml(data, source), shape)
-    found = list(_apply_overrides(values, overrides, shape))
+    found = [*_apply_overrides(values, overrides, shape), *_take_out_truncation(values)]
     found += [*unknown_keys(values, shape), *schema.problems("config", _known_only(values, shape)), *endless(values)]
     if not found:
         values = with_defaults(values, shape)
@@ -352,6 +351,17 @@ def _from_text(text: str, shape: Values) -> Any:
         return text
 
 
+def _take_out_truncation(values: Values) -> Iterator[str]:
+    """A sentence for a mode of earlier versions that broke a promise; the rest is then judged without it."""
+    prune = values.get("prune")
+    if isinstance(prune, dict) and prune.get("mode") == "truncate":
+        del prune["mode"]
+        yield (
+            "prune.mode: truncate is gone, because OpenClaw then also deletes what arrived after the archive was "
+            "checked, and keeps no copy; set compact (OpenClaw summarises the older part and deletes nothing) or off"
+        )
+
+
 def unknown_keys(values: Values, shape: Values, prefix: str = "") -> Iterator[str]:
     """A sentence for each key that the schema does not know, with the nearest one that it does."""
     known = shape.get("properties")
@@ -374,6 +384,8 @@ def endless(values: Values, prefix: str = "") -> Iterator[str]:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    if name in ("prune.max_lines", "MOON_PRUNE__MAX_LINES"):
+        return f"{name} belonged to prune.mode: truncate, which is gone: remove it"
     close = schema.nearest(name, known)
     return f"unknown key {name}" + (f", did you mean {close}?" if close else "")
 

@@ -146,6 +146,39 @@ def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
     return data
 
 
+@contextlib.contextmanager
+def exclusively(path: Path) -> Iterator[int]:
+    """Hold a lock while the block runs; gives its descriptor, which a program may inherit to hold the lock as well.
+
+    Raises `LockBusy` when somebody holds it.
+    """
+    descriptor = _lock_file(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    make_private(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise unusable(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise unusable(path, error) from error
+        raise LockBusy(
+            "another Moon process is at work",
+            hint="it holds the lock for one cycle only; try again in a moment, or see `moon-status`",
+            path=str(path),
+        ) from error
+    return descriptor
+
+
 class Lock:
     """The one lock over a cycle: `flock` on a file, which the kernel frees whenever and however its holder ends.
 
@@ -163,23 +196,7 @@ class Lock:
         inherited = cls._inherited(path)
         if inherited is not None:
             return inherited
-        make_private(path.parent)
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise unusable(path, error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise unusable(path, error) from error
-            raise LockBusy(
-                "another Moon process is at work",
-                hint="it holds the lock for one cycle only; try again in a moment, or see `moon-status`",
-                path=str(path),
-            ) from error
-        return cls(descriptor, inherited=False)
+        return cls(_lock_file(path), inherited=False)
 
     @classmethod
     def _inherited(cls, path: Path) -> Lock | None:

@@ -76,6 +76,11 @@ class Home:
         return self.rollovers / f"{safe_name(f'{agent}/{session_key}')}.json"
 
     @property
+    def request_lock(self) -> Path:
+        """Held by whatever carries out something that Moon asked of OpenClaw."""
+        return self.state / "request.lock"
+
+    @property
     def cache(self) -> Path:
         return self.state / "cache"
 

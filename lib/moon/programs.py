@@ -9,7 +9,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,11 +45,14 @@ def run(
     max_output: int = 16 << 20,
     env: Mapping[str, str] | None = None,
     input_bytes: bytes | None = None,
+    held: Sequence[int] = (),
 ) -> Completed:
     """Run a program in a process group of its own and read both its outputs until it ends.
 
-    The whole group is killed on timeout or overflow, so no grandchild stays behind. Both pipes are read together, which
-    keeps a program that fills one of them from blocking. Raises `ProgramAbsent`.
+    The whole group is killed on timeout, overflow or an exception (so also on a signal that becomes one), and no
+    grandchild stays behind. Only kill -9 of Moon leaves it running; the descriptors `held`, which it inherits, then
+    stay open, so that a lock on one of them tells that it still lives. Both pipes are read together, which keeps a
+    program that fills one of them from blocking. Raises `ProgramAbsent`.
     """
     try:
         child = subprocess.Popen(
@@ -59,6 +62,7 @@ def run(
             stderr=subprocess.PIPE,
             env=dict(env) if env is not None else None,
             start_new_session=True,
+            pass_fds=tuple(held),
         )
     except OSError as error:
         raise ProgramAbsent(f"cannot start {argv[0]}: {error.strerror}", path=str(argv[0])) from error
@@ -71,22 +75,35 @@ def run(
         _stop(child)
 
 
-def find_json(output: bytes, kind: type[Json]) -> Json | None:
-    """The JSON object (`dict`) or list in a program's output, also when other lines stand before or behind it."""
-    opening = "{" if kind is dict else "["
-    text = output.decode("utf-8", "replace").strip()
+def _anything(_document: object) -> bool:
+    return True
+
+
+def find_json(output: bytes, kind: type[Json], fits: Callable[[Json], bool] = _anything) -> Json | None:
+    """The answer in a program's output: its last JSON object (`dict`) or list that `fits`, whatever stands around it.
+
+    Log lines may be JSON too, before the answer and behind it: say with `fits` what the answer looks like.
+    """
+    found = None
+    for value in _documents(output.decode("utf-8", "replace").strip(), "{" if kind is dict else "["):
+        if isinstance(value, kind) and fits(value):
+            found = value
+    return found
+
+
+def _documents(text: str, opening: str) -> Iterator[object]:
+    """Every whole JSON document that begins at the start of a line, but none that lies inside another one."""
     decoder = json.JSONDecoder()
     start = text.find(opening)
     while start >= 0:
+        end = start + 1
         if start == 0 or text[start - 1] == "\n":
             try:
-                value, _ = decoder.raw_decode(text, start)
+                value, end = decoder.raw_decode(text, start)
+                yield value
             except (ValueError, RecursionError):
-                value = None
-            if isinstance(value, kind):
-                return value
-        start = text.find(opening, start + 1)
-    return None
+                pass
+        start = text.find(opening, end)
 
 
 def _read(child: subprocess.Popen[bytes], timeout: float, max_output: int, pending: bytes) -> Completed:

@@ -1,14 +1,17 @@
-"""A stand-in for the `openclaw` command that edits an SQLite store as the real program was seen to do.
+"""A stand-in for OpenClaw's gateway that edits an SQLite store as the real program was seen to do.
 
-It reads how to behave from the JSON file `$FAKE_OPENCLAW` (`{"down": …, "active": […], "<action>": "<mood>"}`) and
-notes every call in `$FAKE_OPENCLAW.log`. Actions: list, compact, reset, create, agent. Moods:
+It is the `openclaw` command as well (`main`), and answers over WebSocket from `gateway_server.py`. It reads how to
+behave from the JSON file `$FAKE_OPENCLAW` (`{"down": …, "active": […], "<action>": "<mood>", "delay": {"<action>":
+seconds}}`) and notes every call in `$FAKE_OPENCLAW.log`. Actions: list, compact, reset, create, agent. Moods:
 
     ok       does it and says so             hang        does nothing and never answers
     lie      does nothing and says ok        garbage     does nothing and prints what is no JSON
     error0   does nothing, exit 0, says no   silent      does it and says nothing
     no       does nothing, exit 1, says no   hang_after  does it and never answers
     already  "Already compacted"             active      says that a run is active
-    late     a user's message slips in before it is done
+    late     a user's message slips in before it is done, and gets no answer
+    taken    the same, but the message stands in no transcript, only among the inputs that were interrupted
+    behind   the same, but the message is written behind the reset and its run fails
 """
 
 from __future__ import annotations
@@ -22,8 +25,29 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 Answer = dict[str, Any]
-AGENTS = Path(os.environ["OPENCLAW_STATE_DIR"]) / "agents"
 DOES_NOTHING = {"hang", "lie", "garbage", "error0", "no", "already", "active"}
+
+
+class Reply(Exception):
+    """What is answered; `code` is the command's exit code."""
+
+    def __init__(self, answer: Answer, code: int = 0) -> None:
+        super().__init__(answer)
+        self.answer = answer
+        self.code = code
+
+
+class Hang(Exception):
+    """There is no answer, ever."""
+
+
+class Noise(Exception):
+    """What is said is no answer."""
+
+
+def agents() -> Path:
+    """Where the stores lie."""
+    return Path(os.environ["OPENCLAW_STATE_DIR"]) / "agents"
 
 
 def plan() -> Answer:
@@ -51,22 +75,13 @@ def now_ms() -> int:
 
 
 def reply(answer: Answer, code: int = 0) -> NoReturn:
-    """Print and end."""
-    print(json.dumps(answer))
-    sys.exit(code)
+    """Say it."""
+    raise Reply(answer, code)
 
 
-def hang() -> NoReturn:
-    """Never answer."""
-    time.sleep(600)
-    sys.exit(1)
-
-
-def refuse(message: str, code: int = 1) -> NoReturn:
+def refuse(message: str, code: int = 1, kind: str = "INVALID_REQUEST") -> NoReturn:
     """The gateway's no."""
-    reply(
-        {"ok": False, "error": {"type": "gateway_request_error", "code": "INVALID_REQUEST", "message": message}}, code
-    )
+    reply({"ok": False, "error": {"type": "gateway_request_error", "code": kind, "message": message}}, code)
 
 
 class Session:
@@ -74,7 +89,7 @@ class Session:
 
     def __init__(self, agent: str, key: str) -> None:
         self.key = key
-        path = AGENTS / agent / "agent" / "openclaw-agent.sqlite"
+        path = agents() / agent / "agent" / "openclaw-agent.sqlite"
         self.database = sqlite3.connect(path, timeout=10, isolation_level=None)
         row = self.database.execute(
             "SELECT current_session_id, entry_json FROM session_nodes WHERE session_key = ?", (key,)
@@ -123,25 +138,43 @@ class Session:
         """Somebody writes."""
         self.append({"type": "message", "message": {"role": "user", "content": text}})
 
+    def interrupted_input(self, text: str, state: str = "interrupted") -> None:
+        """Somebody wrote, and the message is in no transcript."""
+        self.database.execute(
+            "CREATE TABLE IF NOT EXISTS session_pending_inputs (input_id TEXT, session_key TEXT, session_id TEXT, "
+            "message_json TEXT, state TEXT, accepted_at INTEGER, consumed_event_id TEXT)"
+        )
+        message = {"role": "user", "content": text, "timestamp": now_ms(), "idempotencyKey": "theirs:user"}
+        self.database.execute(
+            "INSERT INTO session_pending_inputs VALUES ('i1', ?, ?, ?, ?, ?, NULL)",
+            (self.key, self.id, json.dumps(message), state, now_ms()),
+        )
+
 
 def act(action: str, session: Session, deed: Any, said: Answer) -> NoReturn:
     """Do it, or not, and answer, or not, as the plan has it."""
-    mood = plan().get(action, "ok")
+    planned = plan()
+    mood = planned.get(action, "ok")
+    time.sleep(planned.get("delay", {}).get(action, 0))
     if mood == "late":
         session.user_message("a word that slips in just before")
+    if mood == "taken":
+        session.interrupted_input("a word that is in no transcript")
     if mood not in DOES_NOTHING:
         deed(session)
+    if mood == "behind":
+        session.user_message("a word whose run fails")
+        session.append({"type": "message", "message": {"role": "assistant", "content": [], "stopReason": "error"}})
     if mood in ("hang", "hang_after"):
-        hang()
+        raise Hang
     if mood in ("garbage", "silent"):
-        print("<html>502 Bad Gateway</html>" if mood == "garbage" else "", end="")
-        sys.exit(0)
+        raise Noise("<html>502 Bad Gateway</html>" if mood == "garbage" else "")
     if mood in ("no", "error0"):
         refuse(f"{action} is not possible now", 0 if mood == "error0" else 1)
     if mood == "already":
-        reply({"ok": False, "key": session.key, "compacted": False, "reason": "Already compacted"}, 1)
+        reply({"ok": False, "key": session.key, "compacted": False, "reason": "Already compacted"})
     if mood == "active":
-        reply({"ok": False, "key": session.key, "error": f"Session {session.key} has an active run; retry after."}, 1)
+        refuse(f"Session {session.key} has an active run; retry after it finishes.")
     reply(said)
 
 
@@ -151,38 +184,6 @@ def summarise(session: Session) -> None:
     fewer = {"totalTokens": session.entry.get("totalTokens", 0) * 2 // 3, "totalTokensFresh": True}
     count = session.entry.get("compactionCount", 0) + 1
     session.save({**fewer, "compactionCount": count}, without=("contextBudgetStatus",))
-
-
-def truncate(session: Session, keep: int) -> None:
-    """`sessions compact --max-lines`: the header and the last rows, the first of them changed; no copy anywhere."""
-    rows = session.database.execute(
-        "SELECT seq FROM transcript_events WHERE session_id = ? ORDER BY seq", (session.id,)
-    ).fetchall()
-    dropped = [seq for (seq,) in rows[1 : len(rows) - (keep - 1)]]
-    session.database.executemany(
-        "DELETE FROM transcript_events WHERE session_id = ? AND seq = ?", [(session.id, seq) for seq in dropped]
-    )
-    for seq, event in session.events():
-        if seq > 0:
-            changed = json.dumps({**event, "parentId": None, "cut": True}, separators=(",", ":"))
-            session.database.execute(
-                "UPDATE transcript_events SET event_json = ?, event_utf8_bytes = ? WHERE session_id = ? AND seq = ?",
-                (changed, len(changed.encode()), session.id, seq),
-            )
-            break
-    for number, (seq,) in enumerate(
-        session.database.execute(
-            "SELECT seq FROM transcript_events WHERE session_id = ? ORDER BY seq", (session.id,)
-        ).fetchall()
-    ):
-        session.database.execute(
-            "UPDATE transcript_events SET seq = ? WHERE session_id = ? AND seq = ?", (number, session.id, seq)
-        )
-    session.database.execute(
-        "UPDATE transcript_rewrite_watermarks SET generation = lower(hex(randomblob(16))) WHERE session_id = ?",
-        (session.id,),
-    )
-    session.save({}, without=("totalTokens", "totalTokensFresh", "contextBudgetStatus"))
 
 
 def reset(session: Session) -> None:
@@ -217,18 +218,18 @@ def list_sessions(with_runs: bool) -> NoReturn:
     """`openclaw sessions`, or `sessions.list` of the gateway, which alone knows of active runs."""
     mood = plan().get("list", "ok")
     if mood == "hang":
-        hang()
+        raise Hang
     if mood == "garbage":
-        print("Segmentation fault")
-        sys.exit(0)
+        raise Noise("Segmentation fault")
     rows = []
-    for path in sorted(AGENTS.glob("*/agent/openclaw-agent.sqlite")):
+    for path in sorted(agents().glob("*/agent/openclaw-agent.sqlite")):
         agent = path.parents[1].name
         database = sqlite3.connect(path, timeout=10)
         for key, entry_json in database.execute("SELECT session_key, entry_json FROM session_nodes"):
             row = {**json.loads(entry_json), "key": key, "agentId": agent}
             if with_runs and mood != "mute":
                 row["hasActiveRun"] = key in plan().get("active", [])
+                row["activeRunIds"] = ["run-1"] if row["hasActiveRun"] else []
             rows.append(row)
         database.close()
     reply({"sessions": [] if mood == "empty" else rows, "limitApplied": 100, "hasMore": False})
@@ -247,6 +248,10 @@ def gateway_call(method: str, parameters: Answer) -> NoReturn:
         if not session.exists or parameters.get("expectedSessionId") != session.id:
             refuse(f"Session {key} changed before reset. Retry.")
         act("reset", session, reset, {"ok": True, "key": key, "entry": session.entry})
+    if method == "sessions.compact":
+        if not session.exists:
+            reply({"ok": True, "key": key, "compacted": False, "reason": "no sessionId"})
+        act("compact", session, summarise, {"ok": True, "key": key, "compacted": True, "result": {}})
     if method == "sessions.create":
         act("create", session, create, {"ok": True, "key": key})
     if method == "agent":
@@ -264,41 +269,34 @@ def agent_of(key: str) -> str:
     return parts[1] if len(parts) > 2 else "main"
 
 
-def compact(arguments: list[str]) -> NoReturn:
-    """`openclaw sessions compact KEY`."""
-    if plan().get("down"):
-        reply({"ok": False, "error": {"type": "cli_error", "message": "Gateway not reachable"}}, 1)
-    key = arguments[0]
-    session = Session(option(arguments, "--agent"), key)
-    if not session.exists:
-        reply({"ok": True, "key": key, "compacted": False, "reason": "no sessionId"})
-    if "--max-lines" in arguments:
-        keep = int(option(arguments, "--max-lines"))
-        act(
-            "compact",
-            session,
-            lambda one: truncate(one, keep),
-            {"ok": True, "key": key, "compacted": True, "kept": keep},
-        )
-    act("compact", session, summarise, {"ok": True, "key": key, "compacted": True, "result": {}})
-
-
 def option(arguments: list[str], name: str) -> str:
     """The word behind an option."""
     return arguments[arguments.index(name) + 1]
 
 
-def main(arguments: list[str]) -> None:
-    """Dispatch."""
+def run(arguments: list[str]) -> NoReturn:
+    """What the command does."""
     note(arguments)
-    if arguments[:2] == ["sessions", "compact"]:
-        compact(arguments[2:])
     if arguments[:1] == ["sessions"]:
         list_sessions(with_runs=False)
     if arguments[:2] == ["gateway", "call"]:
         gateway_call(arguments[2], json.loads(option(arguments, "--params")))
     print(f"unknown command {arguments}", file=sys.stderr)
     sys.exit(1)
+
+
+def main(arguments: list[str]) -> None:
+    """Be the command."""
+    try:
+        run(arguments)
+    except Reply as said:
+        print(json.dumps(said.answer))
+        sys.exit(said.code)
+    except Noise as noise:
+        print(noise, end="")
+    except Hang:
+        Path(os.environ["FAKE_OPENCLAW"] + ".pid").write_text(str(os.getpid()))
+        time.sleep(600)
 
 
 if __name__ == "__main__":

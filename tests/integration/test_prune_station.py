@@ -6,8 +6,9 @@ import json
 from contextlib import closing
 
 import pytest
+from tests.fakes.gateway_server import GatewayServer
 from tests.support import events
-from tests.support.gateway import DESTRUCTIVE, KEY, Gateway
+from tests.support.gateway import DESTRUCTIVE, KEY, WAYS, Gateway
 from tests.support.moon import archived_events
 from tests.support.stores import NOW_MS
 
@@ -15,13 +16,18 @@ from moon.fulltext.index_seal import break_seal
 from moon.openclaw import openclaw_command
 
 
-@pytest.fixture
-def gateway(tmp_path, monkeypatch):
-    """A session at 94 % that is archived and indexed, and a gateway that does as it is told."""
+@pytest.fixture(params=WAYS)
+def gateway(tmp_path, monkeypatch, request):
+    """A session at 94 % that is archived and indexed, and a gateway that does as it is told, asked either way."""
     made = Gateway(tmp_path, monkeypatch)
     made.fill()
     made.archive_and_index()
-    return made
+    if request.param == "command":
+        yield made
+        return
+    with GatewayServer() as server:
+        made.listen(server.port)
+        yield made
 
 
 def test_a_covered_session_at_rest_is_compacted(gateway):
@@ -35,34 +41,32 @@ def test_a_covered_session_at_rest_is_compacted(gateway):
     assert "lighthouse" not in json.dumps(audit)
 
 
-def test_truncation_when_it_is_configured(gateway):
-    gateway.set(MOON_PRUNE__MODE="truncate", MOON_PRUNE__MAX_LINES="5")
-    everything = [*archived_events(gateway.moon.home, "s1")]
-    assert gateway.run("prune", "--session", KEY) == 0
-    entry = gateway.entry("prune")
-    assert (entry["outcome"], entry["events_before"], entry["events_after"]) == ("done", 18, 5)
-    assert gateway.run("archive", "--session", KEY) == 0
-    held = [*archived_events(gateway.moon.home, "s1")]
-    assert held[: len(everything)] == everything, "what left the store is in the archive"
-
-
-def test_a_transcript_shorter_than_max_lines_is_left_alone(gateway):
-    gateway.set(MOON_PRUNE__MODE="truncate", MOON_PRUNE__MAX_LINES="18")
-    assert gateway.run("prune", "--session", KEY) == 0
-    assert gateway.entry("prune")["outcome"] == "nothing"
-    assert gateway.calls(*DESTRUCTIVE) == []
-
-
 def test_off_does_nothing(gateway):
     gateway.set(MOON_PRUNE__MODE="off")
     assert gateway.run("prune", "--session", KEY) == 0
     assert gateway.calls() == []
 
 
-def test_a_dry_run_asks_nobody_and_writes_nothing(gateway):
+@pytest.mark.parametrize("station", ["prune", "rollover"])
+def test_a_dry_run_says_what_the_real_run_would_and_changes_nothing(gateway, station, capsys):
+    def rehearse():
+        capsys.readouterr()
+        code = gateway.run(station, "--session", KEY, "--dry-run")
+        (entry,) = json.loads(capsys.readouterr().out)["stations"][0]["sessions"]
+        return code, entry["outcome"], entry.get("words") or entry["reason"]
+
     cycles = len(gateway.moon.cycles())
-    assert gateway.run("prune", "--session", KEY, "--dry-run") == 0
-    assert gateway.calls() == [] and len(gateway.moon.cycles()) == cycles
+    code, outcome, words = rehearse()
+    assert (code, outcome) == (0, "nothing") and "would" in words
+    gateway.behave(active=[KEY])
+    assert rehearse() == (0, "deferred", "a run is active")
+    gateway.behave(down=True)
+    assert rehearse()[:2] == (0, "deferred")
+    gateway.behave()
+    event_is_missing(gateway)
+    assert rehearse()[:2] == (1, "refused")
+    assert gateway.calls(*DESTRUCTIVE) == [] and len(gateway.moon.cycles()) == cycles
+    assert not gateway.moon.home.continuity.exists() and not gateway.moon.home.rollovers.exists()
 
 
 # Promise 1: archive before anything destructive.
@@ -204,7 +208,6 @@ def test_after_a_refusal_archive_and_index_heal_it(gateway, spoil):
 
 def test_events_that_arrive_between_archive_and_prune_survive(gateway):
     gateway.behave(compact="late")
-    gateway.set(MOON_PRUNE__MODE="truncate", MOON_PRUNE__MAX_LINES="4")
     assert gateway.run("prune", "--session", KEY) == 0
     gateway.archive_and_index()
     assert any(b"slips in" in data for data in archived_events(gateway.moon.home, "s1"))
@@ -274,6 +277,7 @@ def test_a_session_that_changed_its_id_or_went_away_since_it_was_measured(gatewa
 
 
 def test_no_openclaw_at_all(gateway):
+    (gateway.moon.state_dir / "openclaw.json").unlink(missing_ok=True)
     gateway.set(MOON_OPENCLAW__BIN="no-such-openclaw")
     assert gateway.run("prune", "--session", KEY) == 0
     entry = gateway.entry("prune")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.gateway_server import TOKEN
 from tests.support import events
 from tests.support.moon import Moon
 from tests.support.stores import NOW_MS, SqliteStoreBuilder
@@ -17,11 +18,15 @@ from moon.cli.run_tool import run_tool
 from moon.clock import format_ms
 
 KEY = "agent:main:main"
-DESTRUCTIVE = ("compact", "sessions.reset", "sessions.create", "agent")
+WAYS = ("socket", "command")
+DESTRUCTIVE = ("sessions.compact", "sessions.reset", "sessions.create", "agent")
 
 
 class Gateway:
-    """A Moon beside a stand-in OpenClaw with one session; tools run in this process, the stand-in as a program."""
+    """A Moon beside a stand-in OpenClaw with one session; tools run in this process.
+
+    The stand-in answers as the `openclaw` command, and after `listen` over WebSocket too.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.moon = Moon(folder)
@@ -38,6 +43,12 @@ class Gateway:
     def behave(self, **plan: Any) -> None:
         """Set how the stand-in behaves from now on."""
         self.plan_file.write_text(json.dumps(plan))
+
+    def listen(self, port: int, token: str = TOKEN) -> None:
+        """Write OpenClaw's configuration, so that Moon finds the stand-in's port."""
+        auth = {"mode": "token", "token": token}
+        document = {"gateway": {"mode": "local", "port": port, "auth": auth}}
+        (self.moon.state_dir / "openclaw.json").write_text(json.dumps(document))
 
     def set(self, **variables: str) -> None:
         """Set environment variables for tools."""
@@ -90,11 +101,14 @@ class Gateway:
 
     def maps(self, session_id: str = "s1") -> list[dict[str, Any]]:
         """The continuity maps that arrived in a transcript."""
-        return [
-            event
-            for event in self.transcript(session_id)
-            if event.get("message", {}).get("idempotencyKey", "").startswith("moon-")
-        ]
+        return [event for event in self._turns(session_id) if "moon-again" not in _key_of(event)]
+
+    def sent_again(self, session_id: str = "s1") -> list[dict[str, Any]]:
+        """The messages that Moon sent again because they were cut off."""
+        return [event for event in self._turns(session_id) if "moon-again" in _key_of(event)]
+
+    def _turns(self, session_id: str) -> list[dict[str, Any]]:
+        return [event for event in self.transcript(session_id) if _key_of(event).startswith("moon-")]
 
     def resets(self) -> int:
         """How often the session was reset."""
@@ -103,3 +117,7 @@ class Gateway:
     def links(self) -> list[dict[str, Any]]:
         """The ledger's links."""
         return [line for line in self.moon.ledger() if line["kind"] == "link"]
+
+
+def _key_of(event: dict[str, Any]) -> str:
+    return str(event.get("message", {}).get("idempotencyKey", ""))

@@ -72,7 +72,7 @@ def test_file_and_environment(home, monkeypatch):
         ("MOON_INDEX__MARKDOWN", "TRUE", "index", "markdown", True),
         ("MOON_USAGE__PROVIDERS", "cli, store", "usage", "providers", ["cli", "store"]),
         ("MOON_USAGE__PROVIDERS", '["store"]', "usage", "providers", ["store"]),
-        ("MOON_PRUNE__MODE", "truncate", "prune", "mode", "truncate"),
+        ("MOON_PRUNE__MODE", "off", "prune", "mode", "off"),
         ("MOON_ROLLOVER__MODE", "off", "rollover", "mode", "off"),
         ("MOON_QMD__ENABLED", "auto", "qmd", "enabled", "auto"),
         ("MOON_QMD__ENABLED", "true", "qmd", "enabled", True),
@@ -359,3 +359,18 @@ def test_whatever_is_written_is_either_understood_or_refused_in_words(values, ov
         assert error.message and error.hint
     else:
         assert schema.problems("config", resolved) == []
+
+
+@pytest.mark.parametrize("way", ["file", "environment"])
+def test_truncation_is_refused_by_name_with_the_reason_and_a_way_out(home, monkeypatch, way):
+    if way == "file":
+        home.config_file.parent.mkdir(parents=True, exist_ok=True)
+        home.config_file.write_text("prune: {mode: truncate, max_lines: 300}\n")
+    else:
+        monkeypatch.setenv("MOON_PRUNE__MODE", "truncate")
+        monkeypatch.setenv("MOON_PRUNE__MAX_LINES", "300")
+    with pytest.raises(ConfigInvalid) as caught:
+        configuration.load(home)
+    said = caught.value.message
+    assert "truncate is gone" in said and "keeps no copy" in said and "set compact" in said
+    assert "belonged to prune.mode: truncate" in said and "did you mean" not in said and "one of" not in said

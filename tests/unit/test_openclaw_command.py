@@ -13,6 +13,7 @@ from tests.support.settings import settings
 
 from moon.errors import OpenClawFailed
 from moon.openclaw import openclaw_command
+from moon.openclaw.gateway import Gateway, GatewayRefused
 from moon.openclaw.openclaw_command import OpenClaw, agent_of, reason_of
 from moon.programs import find_json
 
@@ -36,16 +37,29 @@ def command(tmp_path, monkeypatch):
     return prepare
 
 
+@pytest.fixture
+def gateway(command, tmp_path):
+    """A gateway that is asked through that command."""
+
+    def prepare(stdout: object = "", code: int = 0, stderr: str = "") -> Gateway:
+        return Gateway(command(stdout, code, stderr).config, tmp_path / "request.lock")
+
+    return prepare
+
+
 @pytest.mark.parametrize(
     ("output", "found"),
     [
         (b'{"a":1}', {"a": 1}),
+        (b'{"log":1}\n{"a":1}', {"a": 1}),
+        (b'{\n"a": [\n{"b":1}\n]\n}', {"a": [{"b": 1}]}),
         (b'npm warn deprecated\n{"a":1}\nbye {x}', {"a": 1}),
         (b'[log] {not json}\n{"a":{"b":[1]}}', {"a": {"b": [1]}}),
         (b'{"broken\n{"a":1}', {"a": 1}),
         (b'{\n "a": 1\n}\n', {"a": 1}),
         (b"\xff\xfe{", None),
         (b"[1,2]", None),
+        (b'{"last":1}\n{"a":', {"last": 1}),
         (b"", None),
         (b"{" * 3_000, None),
         (b"{\n" * 3_000, None),
@@ -56,7 +70,7 @@ def test_the_object_in_a_program_s_output(output, found):
 
 
 @given(st.binary(max_size=80) | st.text(alphabet='{}"[],:a1\n ', max_size=60).map(str.encode))
-def test_any_output_is_read(output):
+def test_any_output_can_be_read(output):
     found = find_json(output, dict)
     assert found is None or isinstance(found, dict)
 
@@ -108,37 +122,59 @@ def test_all_sessions_are_asked_for_and_the_lock_is_not_handed_on(command, tmp_p
     ],
 )
 @pytest.mark.parametrize("code", [0, 1])
-def test_an_answer_that_says_no_is_a_no_whatever_the_exit_code(command, answer, code):
+def test_an_answer_that_says_no_is_a_no_whatever_the_exit_code(gateway, answer, code):
     with pytest.raises(OpenClawFailed) as caught:
-        command(answer, code).reset("agent:main:main", "s1")
+        gateway(answer, code).reset("agent:main:main", "s1")
     assert "sessions.reset" in caught.value.message
+
+
+@pytest.mark.parametrize("message", ["unauthorized: gateway token mismatch", "Unauthorized (1008)"])
+def test_a_wrong_secret_is_no_reason_to_start_the_gateway(gateway, message):
+    answer = {"ok": False, "error": {"type": "gateway_transport_error", "message": message}}
+    with pytest.raises(OpenClawFailed) as caught:
+        gateway(answer, 1).is_busy("k")
+    assert "openclaw gateway run" not in caught.value.hint and "gateway.auth" in caught.value.hint
+
+
+NO = {"ok": False, "error": {"type": "gateway_request_error", "message": "no"}}
+LOG = {"level": "warn", "msg": "slow", "ok": True, "error": None}
+
+
+@pytest.mark.parametrize("lines", [(LOG, NO), (NO, LOG), (LOG, NO, LOG), ({"time": 1, "level": 30}, NO)])
+def test_a_line_of_a_log_is_not_the_answer(gateway, lines):
+    with pytest.raises(GatewayRefused):
+        gateway("\n".join(map(json.dumps, lines)), 0).reset("agent:main:main", "s1")
 
 
 @pytest.mark.parametrize(
     "rows",
     [[], [{"key": "other", "hasActiveRun": False}], [{"key": "k"}], [{"key": "k", "hasActiveRun": "no"}], None, 5],
 )
-def test_silence_about_active_runs_is_no_permission(command, rows):
+def test_silence_about_active_runs_is_no_permission(gateway, rows):
     with pytest.raises(OpenClawFailed):
-        command({"sessions": rows}).has_active_run("k")
+        gateway({"sessions": rows}).is_busy("k")
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_active_runs(command, active):
+def test_active_runs(gateway, active):
     rows = [{"key": "k2", "hasActiveRun": not active}, {"key": "k", "hasActiveRun": active}]
-    assert command({"sessions": rows}).has_active_run("k") is active
+    assert gateway({"sessions": rows}).is_busy("k") is active
+
+
+def test_a_run_that_stands_in_the_list_only_is_a_run(gateway):
+    assert gateway({"sessions": [{"key": "k", "hasActiveRun": False, "activeRunIds": ["r"]}]}).is_busy("k")
 
 
 @pytest.mark.parametrize("key", ["with 'quotes\" and $(x)", "line\nbreak", "émoji 🌒", "-option", "a" * 3_000])
-def test_any_key_goes_through_unharmed(command, tmp_path, key):
-    command({"ok": True}).reset(key, "s1")
+def test_any_key_goes_through_unharmed(gateway, tmp_path, key):
+    gateway({"ok": True}).reset(key, "s1")
     (document,) = [line for line in (tmp_path / "arguments").read_text().splitlines() if line.startswith("{")]
     assert json.loads(document)["key"] == key
 
 
 def test_a_key_that_no_program_can_get_is_an_error_in_words(command):
     with pytest.raises(OpenClawFailed):
-        command({"ok": True}).compact("nul\0", "main")
+        command({"ok": True}).ask(["sessions", "nul\0"])
 
 
 def test_the_agent_of_a_key():

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from moon.errors import ProgramAbsent
+from moon.errors import LockBusy, ProgramAbsent
+from moon.files import exclusively
 from moon.programs import run
 
 PYTHON = sys.executable
+LIB = Path(__file__).resolve().parents[2] / "lib"
 
 
 def is_running(pid: int) -> bool:
@@ -112,3 +116,31 @@ def test_arguments_that_no_program_can_get(argument):
 def test_a_signal_is_a_code():
     done = run(["sh", "-c", "kill -9 $$"], timeout=10)
     assert done.code == -9
+
+
+def test_a_program_that_outlives_its_caller_keeps_what_it_inherited(tmp_path):
+    """So a lock on it tells that the program still runs."""
+    lock, note = tmp_path / "lock", tmp_path / "pid"
+    child = f"import os, time; print(os.getpid(), file=open({str(note)!r}, 'w'), flush=True); time.sleep(60)"
+    caller = (
+        "import sys; from pathlib import Path; from moon.files import exclusively; from moon.programs import run\n"
+        f"with exclusively(Path({str(lock)!r})) as held:\n"
+        f"    run([sys.executable, '-c', {child!r}], timeout=60, held=(held,))"
+    )
+    process = subprocess.Popen([PYTHON, "-c", caller], env={**os.environ, "PYTHONPATH": str(LIB)})
+    while not (note.exists() and note.read_text().strip()):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert _is_locked(lock)
+    os.kill(int(note.read_text()), signal.SIGKILL)
+    while _is_locked(lock):
+        time.sleep(0.02)
+
+
+def _is_locked(path):
+    try:
+        with exclusively(path):
+            return False
+    except LockBusy:
+        return True

@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from moon import output
 from moon.clock import now_text
 from moon.errors import MoonError, unexpected
 from moon.files import unusable
+
+
+class Terminated(BaseException):
+    """SIGTERM came. Nothing but the end of the process catches it, and every `finally` on the way is run."""
+
+
+@contextlib.contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated`, so that programs are ended, files closed, and nothing is left half-written."""
+
+    def end(*_: object) -> NoReturn:
+        # A second one must not interrupt the ending; who cannot wait has SIGKILL.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[str]) -> int:
@@ -20,7 +46,11 @@ def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[s
     failure: MoonError
     output.hold_descriptors()
     try:
-        return _ended(tool_main, arguments)
+        with ending_on_sigterm():
+            return _ended(tool_main, arguments)
+    except Terminated:
+        output.say(f"{tool}: ended by SIGTERM; nothing was left half-written, the next run goes on")
+        return 128 + signal.SIGTERM
     except BrokenPipeError:
         # The reader of our output went away, which is how `| head` ends a pipe: not an error worth a traceback.
         output.give_up()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from moon.clock import now_ms
+import json
+
+from moon.clock import now_ms, parse_ms
 from moon.config import Config
 from moon.errors import MoonError, OpenClawFailed
+from moon.openclaw.gateway import Gateway
 from moon.openclaw.locate import Stores
-from moon.openclaw.openclaw_command import OpenClaw
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
-from moon.openclaw.usage import read_one
 
 
 class InUse(MoonError):
@@ -33,16 +34,43 @@ def current(stores: Stores, agent: str, session_key: str, session_id: str) -> tu
     raise InUse("the session is no longer in the store", hint="nothing is left to do for it")
 
 
-def require_idle(config: Config, client: OpenClaw, store: TranscriptStore, entry: SessionEntry) -> None:
+def require_idle(config: Config, gateway: Gateway, store: TranscriptStore, entry: SessionEntry) -> None:
     """Raise `InUse` or `GatewayAway` unless the session is idle, by the store and by the gateway."""
-    reading = read_one(config, store, entry, now_ms())
     if entry.running:
         raise InUse("a run is active")
-    if reading.active:
-        raise InUse(f"the user was active {reading.idle_seconds} seconds ago")
+    idle_for = seconds_at_rest(store, entry)
+    if idle_for is not None and idle_for < config.guard.idle_seconds:
+        raise InUse(f"somebody was at work {idle_for} seconds ago")
+    require_no_run(gateway, entry.key)
+
+
+def require_no_run(gateway: Gateway, session_key: str) -> None:
+    """Raise `InUse` or `GatewayAway` unless the gateway says that nothing runs in this session."""
     try:
-        running = client.has_active_run(entry.key)
+        busy = gateway.is_busy(session_key)
     except OpenClawFailed as error:
         raise GatewayAway(f"OpenClaw's gateway is needed for this: {error.message}", hint=error.hint) from error
-    if running:
+    if busy:
         raise InUse("a run is active")
+
+
+def seconds_at_rest(store: TranscriptStore, entry: SessionEntry) -> int | None:
+    """How long nothing has happened: no word of the user, no change of the session, no event; None if nobody knows.
+
+    The user's last word alone is not enough: a run that it began may have ended a moment ago, and be read right now.
+    """
+    signs = (entry.interacted_at, entry.updated_at, last_event_at(store, entry))
+    known = [sign for sign in signs if sign is not None]
+    return max(0, now_ms() - max(known)) // 1000 if known else None
+
+
+def last_event_at(store: TranscriptStore, entry: SessionEntry) -> int | None:
+    """When the last event of the transcript was written, in milliseconds; None when it does not say."""
+    last = b""
+    for event in store.events(entry.transcript):
+        last = event.data
+    try:
+        line = json.loads(last)
+    except (ValueError, RecursionError):
+        return None
+    return parse_ms(line.get("timestamp")) if isinstance(line, dict) else None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from moon.config import Config
 from moon.errors import OpenClawFailed, ProgramAbsent
+from moon.openclaw.gateway_socket import START_HINT, NoAnswer, refused
 from moon.openclaw.locate import state_dir
 from moon.openclaw.transcript_store import SessionEntry, read_entry
 from moon.programs import Completed, find_json, run
@@ -20,22 +22,33 @@ from moon.programs import Completed, find_json, run
 Answer = dict[str, Any]
 # The command itself needs a moment to start and to print what the gateway answered in time.
 ANSWER_SECONDS = 15
-LIST_LIMIT = 1000
+# What a line of a log has beside its text, and no answer of OpenClaw: they are JSON too where logging is set so.
+LOG_MARKS = frozenset({"level", "logLevelName", "_meta", "severity", "subsystem"})
+SECRET_HINT = (
+    "the gateway runs and refuses the token or password: compare gateway.auth in openclaw.json with what the gateway "
+    "was started with; `openclaw gateway restart` lets it read the file anew"
+)
+
+
+def is_answer(document: Answer) -> bool:
+    """Is this JSON object an answer, and not a line of a log?"""
+    return not LOG_MARKS & document.keys()
 
 
 class OpenClaw:
     """One installed OpenClaw, by its command."""
 
     def __init__(self, config: Config) -> None:
+        self.config = config
         self.program = str(Path(config.openclaw.bin).expanduser())
         self.timeout = config.openclaw.timeout_seconds
         self.action_timeout = config.openclaw.action_timeout_seconds
         self.environment = {**os.environ, "OPENCLAW_STATE_DIR": str(state_dir(config)), "NO_COLOR": "1"}
         self.environment.pop("MOON_LOCK_FD", None)
 
-    def _run(self, arguments: list[str], timeout: float) -> Completed:
+    def _run(self, arguments: list[str], timeout: float, held: Sequence[int] = ()) -> Completed:
         try:
-            return run([self.program, *arguments], timeout=timeout, env=self.environment)
+            return run([self.program, *arguments], timeout=timeout, env=self.environment, held=held)
         except ProgramAbsent as error:
             raise OpenClawFailed(
                 f"{error.message}",
@@ -43,30 +56,37 @@ class OpenClaw:
                 hint="install OpenClaw, or set openclaw.bin to its command; see `moon-verify`",
             ) from error
 
-    def ask(self, arguments: list[str], *, timeout: float | None = None) -> Answer:
+    def ask(self, arguments: list[str], *, timeout: float | None = None, held: Sequence[int] = ()) -> Answer:
         """Run a command that answers with a JSON object; the object, whatever the exit code was.
 
-        Raises `OpenClawFailed` when there is no such answer.
+        `held` are descriptors that the command keeps open as long as it lives. Raises `NoAnswer`, or `OpenClawFailed`
+        when the command cannot be started.
         """
-        done = self._run(arguments, timeout or self.timeout)
+        done = self._run(arguments, timeout or self.timeout, held)
         what = "openclaw " + " ".join(word for word in arguments[:3] if not word.startswith(("-", "{")))
         if done.code is None:
-            raise OpenClawFailed(f"{what} {done.describe()}", hint="is the gateway well? try `openclaw health`")
-        answer = find_json(done.stdout, dict)
+            raise NoAnswer(f"{what} {done.describe()}", hint="is the gateway well? try `openclaw health`")
+        answer = find_json(done.stdout, dict, is_answer)
         if answer is None:
-            raise OpenClawFailed(f"{what} {done.describe()}, without a JSON answer", hint="try the command by hand")
+            raise NoAnswer(f"{what} {done.describe()}, without a JSON answer", hint="try the command by hand")
         return answer
 
-    def call(self, method: str, parameters: Answer, *, timeout: float | None = None, final: bool = False) -> Answer:
-        """Call a gateway method. Raises `OpenClawFailed`, also for an answer that says it failed."""
-        limit = timeout or self.timeout
-        arguments = ["gateway", "call", method, "--json", "--timeout", str(int(limit * 1000))]
+    def call(
+        self, method: str, parameters: Answer, *, timeout: float, final: bool = False, held: Sequence[int] = ()
+    ) -> Answer:
+        """Call a gateway method; its payload. Raises `GatewayRefused`, `NoAnswer`."""
+        arguments = ["gateway", "call", method, "--json", "--timeout", str(int(timeout * 1000))]
         if final:
             arguments.append("--expect-final")
-        answer = self.ask([*arguments, "--params", json.dumps(parameters)], timeout=limit + ANSWER_SECONDS)
-        if answer.get("ok") is False or answer.get("error"):
-            kind = OpenClawFailed if _is_unreachable(answer) else GatewayRefused
-            raise kind(f"{method}: {reason_of(answer)}", hint="is the gateway running? try `openclaw health`")
+        arguments += ["--params", json.dumps(parameters)]
+        answer = self.ask(arguments, timeout=timeout + ANSWER_SECONDS, held=held)
+        error = answer.get("error")
+        if isinstance(error, dict) and error.get("type") == "gateway_request_error":
+            raise refused(method, error)
+        if error:
+            words = reason_of(answer)
+            hint = SECRET_HINT if "unauthorized" in words.lower() else START_HINT
+            raise NoAnswer(f"{method}: {words}", hint=hint)
         return answer
 
     def list_sessions(self) -> list[SessionEntry]:
@@ -80,62 +100,6 @@ class OpenClaw:
                 agent = row.get("agentId") if isinstance(row.get("agentId"), str) else agent_of(row["key"])
                 found.append(read_entry(agent or "main", row["key"], row["sessionId"], row))
         return found
-
-    def has_active_run(self, session_key: str) -> bool:
-        """Is a run in progress in this session? Raises `OpenClawFailed` when the gateway does not say."""
-        # The rows of sessions.describe lack the mark. The list is cut at 100 rows unless it is told otherwise.
-        wanted = {"search": session_key, "limit": LIST_LIMIT, "includeGlobal": True, "includeUnknown": True}
-        rows = self.call("sessions.list", wanted).get("sessions")
-        named = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
-        row = next((each for each in named if each.get("key") == session_key), None)
-        if row is None or not isinstance(row.get("hasActiveRun"), bool):
-            raise OpenClawFailed(
-                f"the gateway does not say whether a run is active in {session_key}",
-                hint="nothing was changed; try again at the next tick",
-            )
-        return bool(row["hasActiveRun"])
-
-    def compact(self, session_key: str, agent: str, max_lines: int | None = None) -> Answer:
-        """`sessions compact`: a summary of the older part, or with `max_lines` the deletion of it. The raw answer."""
-        extra = [] if max_lines is None else ["--max-lines", str(max_lines)]
-        wait = ["--timeout", str(int(self.action_timeout * 1000))]
-        arguments = ["sessions", "compact", session_key, "--agent", agent, "--json", *wait, *extra]
-        return self.ask(arguments, timeout=self.action_timeout + ANSWER_SECONDS)
-
-    def reset(self, session_key: str, session_id: str) -> Answer:
-        """Start a new window, only if the session is still the one that was looked at."""
-        parameters = {"key": session_key, "reason": "new", "expectedSessionId": session_id}
-        return self.call("sessions.reset", parameters, timeout=self.timeout)
-
-    def create_child(self, session_key: str, agent: str, child_key: str) -> Answer:
-        """Make a session that succeeds this one, under a key of its own."""
-        parameters = {"key": child_key, "agentId": agent, "parentSessionKey": session_key, "succeedsParent": True}
-        return self.call("sessions.create", {**parameters, "emitCommandHooks": True})
-
-    def send_turn(self, session_key: str, agent: str, message: str, idempotency_key: str) -> Answer:
-        """Give the model a message as a turn of this session; nothing goes out to a channel.
-
-        The gateway runs the same `idempotency_key` once, and the transcript keeps it with the message.
-        """
-        parameters = {
-            "message": message,
-            "agentId": agent,
-            "sessionKey": session_key,
-            "idempotencyKey": idempotency_key,
-            "deliver": False,
-        }
-        return self.call("agent", parameters, timeout=self.action_timeout, final=True)
-
-
-class GatewayRefused(OpenClawFailed):
-    """The gateway answered, and the answer is no."""
-
-    code = "gateway_refused"
-
-
-def _is_unreachable(answer: Answer) -> bool:
-    error = answer.get("error")
-    return isinstance(error, dict) and error.get("type") != "gateway_request_error"
 
 
 def agent_of(session_key: str) -> str:

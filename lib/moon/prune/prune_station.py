@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from moon.config import Config
 from moon.cycle.station_runner import Context, Entry, Row
-from moon.errors import MoonError, OpenClawFailed
+from moon.errors import OpenClawFailed
 from moon.guard.activity import GatewayAway, InUse, current, require_idle
-from moon.guard.coverage import require_coverage
+from moon.guard.coverage import Coverage, require_coverage
+from moon.openclaw.gateway import Gateway, Underway
 from moon.openclaw.locate import open_stores
-from moon.openclaw.openclaw_command import OpenClaw, reason_of
+from moon.openclaw.openclaw_command import reason_of
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
 from moon.prune.shrinkage import Extent, is_compacted_already, shrinkage
 from moon.vault.catalog import Catalog, open_catalog
@@ -19,43 +21,44 @@ from moon.vault.catalog import Catalog, open_catalog
 
 @contextlib.contextmanager
 def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
-    """Open the catalog once; prune one session a call."""
-    client = OpenClaw(context.config)
+    """Open the catalog and a way to the gateway once; prune one session a call."""
 
     def handle(row: Row) -> Entry:
         if context.config.prune.mode == "off":
             return {"outcome": "nothing", "words": "prune.mode is off"}
-        if context.dry_run:
-            return {"outcome": "nothing", "words": f"would {context.config.prune.mode} it"}
         try:
-            return prune(context, catalog, client, row)
-        except InUse as error:
+            return prune(context, catalog, gateway, row)
+        except (InUse, Underway) as error:
             return {"outcome": "deferred", "reason": error.message, "hint": error.hint}
         except GatewayAway as error:
             return {"outcome": "deferred", "reason": error.message, "hint": error.hint, "backoff": True}
 
-    with open_catalog(context.home) as catalog:
+    with open_catalog(context.home) as catalog, Gateway(context.config, context.home.request_lock) as gateway:
         yield handle
 
 
-def prune(context: Context, catalog: Catalog, client: OpenClaw, row: Row) -> Entry:
+def prune(context: Context, catalog: Catalog, gateway: Gateway, row: Row) -> Entry:
     """Check the promises, compact, and believe only what the store shows afterwards."""
     config = context.config
     store, entry = current(open_stores(config), row["agent"], row["session_key"], row["session_id"])
-    require_idle(config, client, store, entry)
+    require_idle(config, gateway, store, entry)
     coverage = require_coverage(context.home, catalog, store, entry.transcript)
+    if context.dry_run:
+        return {"outcome": "nothing", "words": "would compact it"}
+    return compact(config, gateway, row, entry, coverage)
+
+
+def compact(config: Config, gateway: Gateway, row: Row, entry: SessionEntry, coverage: Coverage) -> Entry:
+    """Have it compacted. OpenClaw itself refuses while a run is active, and lets new ones wait until it is done."""
     before = Extent(coverage.events, entry.used_tokens, entry.compactions)
-    lines = config.prune.max_lines if config.prune.mode == "truncate" else None
-    if lines is not None and lines >= before.events:
-        return {"outcome": "nothing", "words": f"{before.events} events are not more than prune.max_lines"}
-    answer, trouble = _compact(client, entry, lines)
+    answer, trouble = _ask(gateway, entry)
     after = _extent(config, row)
     shrunk = shrinkage(before, after)
     if shrunk:
         return {
             "outcome": "done",
             "words": shrunk,
-            "audit": {"mode": config.prune.mode},
+            "audit": {"mode": "compact"},
             "events_before": before.events,
             "events_after": after.events,
             "used_before": before.used_tokens,
@@ -63,7 +66,7 @@ def prune(context: Context, catalog: Catalog, client: OpenClaw, row: Row) -> Ent
         }
     if is_compacted_already(answer):
         return {"outcome": "nothing", "words": reason_of(answer)}
-    if "active run" in trouble or "active run" in reason_of(answer):
+    if any(words in f"{trouble} {reason_of(answer)}" for words in ("active run", "queued work")):
         raise InUse("a run is active")
     raise OpenClawFailed(
         f"the session did not shrink: {trouble or reason_of(answer)}",
@@ -71,11 +74,15 @@ def prune(context: Context, catalog: Catalog, client: OpenClaw, row: Row) -> Ent
     )
 
 
-def _compact(client: OpenClaw, entry: SessionEntry, lines: int | None) -> tuple[dict[str, object], str]:
-    """The answer, and what went wrong; the store decides what it was worth."""
+def _ask(gateway: Gateway, entry: SessionEntry) -> tuple[dict[str, Any], str]:
+    """The answer, and what went wrong; the store decides what it was worth.
+
+    A compaction that is under way still does no harm: it deletes nothing, and a second one waits for it and then has
+    nothing to do.
+    """
     try:
-        return client.compact(entry.key, entry.agent, lines), ""
-    except MoonError as error:
+        return gateway.compact(entry.key, entry.agent), ""
+    except OpenClawFailed as error:
         return {}, error.message
 
 

@@ -19,13 +19,12 @@ def shrinkage(before: Extent, after: Extent) -> str:
 
     The exit code and the answer of the command do not count: it says ok for a session it does not know.
     """
-    if after.events < before.events:
-        return f"{before.events - after.events} of {before.events} events left the transcript"
-    if after.compactions > before.compactions:
-        if before.used_tokens and after.used_tokens and after.used_tokens < before.used_tokens:
-            return f"{before.used_tokens} tokens became {after.used_tokens}"
-        if after.used_tokens is None:
-            return "compacted; its usage is known after the next turn"
+    if after.compactions <= before.compactions:
+        return ""
+    if after.used_tokens is None:
+        return "compacted; its usage is known after the next turn"
+    if before.used_tokens and after.used_tokens < before.used_tokens:
+        return f"{before.used_tokens} tokens became {after.used_tokens}"
     return ""
 
 

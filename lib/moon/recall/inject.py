@@ -10,8 +10,9 @@ from moon import audit
 from moon.config import Config
 from moon.errors import MoonError, SessionUnknown, UsageWrong
 from moon.files import append_line
+from moon.openclaw.gateway import Gateway
 from moon.openclaw.locate import open_stores
-from moon.openclaw.openclaw_command import OpenClaw, agent_of
+from moon.openclaw.openclaw_command import agent_of
 from moon.paths import Home
 from moon.redact import Redactor
 
@@ -43,7 +44,8 @@ def inject(config: Config, home: Home, session_key: str, document: Document) -> 
     # Noted first: after a crash or a lost answer it may have arrived, and twice is worse than not at all.
     append_line(_journal(home), json.dumps({"key": key, "session_key": session_key}).encode())
     try:
-        OpenClaw(config).send_turn(session_key, agent_of(session_key), f"{HEADING}\n\n{pack}", key)
+        with Gateway(config, home.request_lock) as gateway:
+            gateway.send_turn(session_key, agent_of(session_key), f"{HEADING}\n\n{pack}", key)
     except MoonError as error:
         audit.record(home, "inject", "failed", session_key=session_key, ids=[key], reason=error.message)
         raise

@@ -22,6 +22,7 @@ TITLES = {
 }
 HINTS = 4
 HINT_WORDS = 8
+CUT_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,12 @@ def render(document: Record) -> str:
     for name in ("summary", "open_tasks", "decisions", "rules", "milestones", "identifiers", "commands"):
         if document[name]:
             parts.append(f"## {TITLES[name]}\n" + "\n".join(f"- {one_line(text)}" for text in document[name]))
+    if document.get("cut_messages"):
+        parts.append(
+            "## Still without an answer\nThese came as the old window was closed. Those of the owner follow as "
+            "messages of their own, answer each of them then; to the others answer when the conversation goes on.\n"
+            + "\n".join(f"- {one_line(text)}" for text in document["cut_messages"])
+        )
     references = [
         f"- archive {one_line(each['archive_path'])} ({each['events']} events)" for each in document["archives"]
     ]
@@ -121,6 +128,15 @@ def render(document: Record) -> str:
         )
     parts.append("## Where to find the rest\n" + "\n".join(references))
     return "\n\n".join(parts) + "\n"
+
+
+def with_cut_messages(document: Record, messages: Iterable[tuple[str, bool]], redact: Callable[[str], str]) -> Record:
+    """The map with the messages that the opening of its window cut off: (text, is it the owner's?)."""
+    named = [
+        ("" if is_owner else "(somebody else in this chat) ") + " ".join(redact(text).split())[:CUT_CHARACTERS]
+        for text, is_owner in messages
+    ]
+    return {**document, "cut_messages": named}
 
 
 def idempotency_key(rollover_id: str) -> str:

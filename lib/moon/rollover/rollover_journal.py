@@ -1,18 +1,27 @@
-"""state/rollovers/: one small document for each rollover that is under way, so that a crash loses none."""
+"""state/rollovers/: the intent of each rollover that is under way, on the disk before anything is asked of OpenClaw."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from moon import schema
+from moon.clock import format_ms, now_ms, parse_ms
 from moon.errors import DocumentInvalid
 from moon.paths import Home
 from moon.rollover.continuity_map import child_key
+from moon.rollover.cut_messages import CutMessage
+
+REQUESTED, OPENED = "requested", "opened"
 
 
 @dataclass(frozen=True)
 class Journal:
-    """How far a rollover has come. `step`: `prepared` before the new window is there, `opened` after."""
+    """How far a rollover has come.
+
+    `requested`: from `requested_at` (milliseconds) on a window may have been asked for, and only the store knows
+    whether it was opened. `opened`: it was, and `cut` is to be answered in it.
+    """
 
     rollover_id: str
     agent: str
@@ -20,7 +29,9 @@ class Journal:
     from_session_id: str
     boundary_event_id: str
     mode: str
-    step: str = "prepared"
+    step: str = REQUESTED
+    requested_at: int = 0
+    cut: tuple[CutMessage, ...] = ()
 
     @property
     def target_key(self) -> str:
@@ -38,15 +49,36 @@ def read_journal(home: Home, agent: str, session_key: str) -> Journal | None:
     except DocumentInvalid:
         path.replace(path.with_suffix(".json.invalid"))
         return None
-    return Journal(**{name: document[name] for name in Journal.__dataclass_fields__})
+    if document["step"] == "prepared":
+        # Written by a Moon that did not note its request: one may have been sent since.
+        document.update(step=REQUESTED, requested_at=format_ms(int(path.stat().st_mtime * 1000)))
+    return _from_document(document)
+
+
+def _from_document(document: dict[str, Any]) -> Journal:
+    fields = {name: document[name] for name in Journal.__dataclass_fields__ if name in document}
+    fields["requested_at"] = parse_ms(document.get("requested_at")) or 0
+    fields["cut"] = tuple(CutMessage(**each) for each in document.get("cut", []))
+    return Journal(**fields)
 
 
 def write_journal(home: Home, journal: Journal) -> None:
     """Note the step reached, durably."""
     path = home.rollover_journal(journal.agent, journal.session_key)
-    schema.write("rollover", {"schema": "moon.rollover/1", **asdict(journal)}, path)
+    document = {
+        "schema": "moon.rollover/1",
+        **asdict(journal),
+        "requested_at": format_ms(journal.requested_at) if journal.requested_at else None,
+        "cut": [each._asdict() for each in journal.cut],
+    }
+    schema.write("rollover", document, path)
 
 
 def remove_journal(home: Home, journal: Journal) -> None:
-    """The rollover is complete, or was never begun."""
+    """The rollover is complete, or nothing of it was begun."""
     home.rollover_journal(journal.agent, journal.session_key).unlink(missing_ok=True)
+
+
+def may_be_underway(journal: Journal, seconds: float) -> bool:
+    """Was the request sent so lately that the gateway may be at it still? However the clock was set since."""
+    return abs(now_ms() - journal.requested_at) < seconds * 1000

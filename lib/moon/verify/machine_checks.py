@@ -14,15 +14,15 @@ from moon.clock import now_ms
 from moon.config import Config
 from moon.cycle import session_states as states
 from moon.errors import MoonError, ProgramAbsent
+from moon.openclaw.gateway import Gateway
 from moon.openclaw.locate import Stores, open_stores, state_dir
-from moon.openclaw.openclaw_command import OpenClaw
 from moon.paths import Home
 from moon.programs import run
 from moon.qmd import Qmd, QmdFailed, complaint
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
 
 ASK_SECONDS = 30.0
-NEEDED = ("PyStemmer", "PyYAML", "jsonschema", "python-dateutil", "stopwordsiso", "zstandard")
+NEEDED = ("PyStemmer", "PyYAML", "jsonschema", "python-dateutil", "stopwordsiso", "websockets", "zstandard")
 # Package → what it is for; everything else works without.
 OPTIONAL = {
     "google-genai": "distilling with Gemini",
@@ -57,7 +57,7 @@ def _version(package: str) -> str:
         return ""
 
 
-def check_openclaw(config: Config) -> Findings:
+def check_openclaw(home: Home, config: Config) -> Findings:
     """The command, the gateway behind it, and the stores."""
     program = shutil.which(str(Path(config.openclaw.bin).expanduser()))
     if program is None:
@@ -68,11 +68,11 @@ def check_openclaw(config: Config) -> Findings:
             "install OpenClaw, put it on the PATH of the timer, or set openclaw.bin",
         )
     else:
-        yield from _check_command(config, program)
+        yield from _check_command(home, config, program)
     yield from _check_stores(config)
 
 
-def _check_command(config: Config, program: str) -> Findings:
+def _check_command(home: Home, config: Config, program: str) -> Findings:
     version, problem = ask_version([program, "--version"])
     if problem:
         hint = "run it by hand; OpenClaw 2026.9 needs Node 24.16 or later first on PATH"
@@ -80,10 +80,12 @@ def _check_command(config: Config, program: str) -> Findings:
         return
     yield Finding("openclaw", OK, f"{version} at {program}")
     try:
-        OpenClaw(config).call("sessions.list", {}, timeout=ASK_SECONDS)
-        yield Finding("openclaw", OK, "the gateway answers")
+        with Gateway(config, home.request_lock) as gateway:
+            gateway.call("sessions.list", {"limit": 1}, timeout=ASK_SECONDS)
+            by = "over its socket" if gateway.way == "socket" else "through the openclaw command, which takes seconds"
+        yield Finding("openclaw", OK, f"the gateway answers, asked {by}")
     except MoonError as error:
-        yield Finding("openclaw", WARN, f"prune and rollover wait: {error.message}", "start it: `openclaw gateway run`")
+        yield Finding("openclaw", WARN, f"prune and rollover wait: {error.message}", error.hint)
 
 
 def ask_version(argv: list[str]) -> tuple[str, str]:

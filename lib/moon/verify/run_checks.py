@@ -20,7 +20,7 @@ def run_checks(home: Home, *, deep: bool, fix: bool) -> list[Finding]:
         "home": lambda: data_checks.check_home(home),
         "permissions": lambda: data_checks.check_permissions(home, config, fix),
         "python": machine_checks.check_python,
-        "openclaw": lambda: machine_checks.check_openclaw(config),
+        "openclaw": lambda: machine_checks.check_openclaw(home, config),
         "qmd": lambda: machine_checks.check_qmd(home, config),
         "keys": lambda: machine_checks.check_keys(config),
         "timer": lambda: machine_checks.check_timer(home, config),

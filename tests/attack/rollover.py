@@ -1,0 +1,417 @@
+"""Attack prune and rollover on the real OpenClaw: kill Moon in the middle, and write to sessions that are being reset.
+
+    python tests/attack/rollover.py --kills 200 --runs 100 --seed 1
+
+Kills: Moon's process group gets SIGKILL at random moments of a tick, of `moon-prune` or of `moon-rollover`, several
+times a session. At the end each session must show exactly one reset, one map and one link, and no intent may be left.
+
+Runs: a message is sent in the last second before a reset, as a chat client and as the command do it in turn; each must
+have its answer in the end. Exit code 0 when all of that holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "lib")]
+
+from tests.e2e.harness import OpenClaw  # noqa: E402
+from tests.e2e.install import install  # noqa: E402
+from tests.e2e.loopback_model import Answer, LoopbackModel, is_compaction, message_text  # noqa: E402
+from tests.e2e.moon_home import BIN, Moon  # noqa: E402
+
+from moon.errors import MoonError  # noqa: E402
+from moon.openclaw.gateway_address import Address  # noqa: E402
+from moon.openclaw.gateway_socket import GatewayRefused, GatewaySocket  # noqa: E402
+
+BUDGET = 48_000
+PRUNE_AT, ROLL_AT = 0.87, 0.93
+PATIENCE = 120.0
+# The gateway may be at a reset for a minute after it was asked; Moon waits that long before it asks again.
+SETTLE = 75.0
+SETTINGS = {
+    "MOON_QMD__ENABLED": "false",
+    "MOON_DISTILL__PROVIDERS": "local",
+    "MOON_REDACT__RULES": "builtin",
+    "MOON_OPENCLAW__TIMEOUT_SECONDS": "10",
+}
+
+
+class Talkative(LoopbackModel):
+    """Answers a message that holds a token by that token, after a while; says how full the window is."""
+
+    fill: float = 0.0
+    dice: random.Random
+
+    def answer(self, body: dict[str, Any]) -> Answer:
+        said = super().answer(body)
+        if is_compaction(body):
+            return said
+        last = next((message_text(each) for each in reversed(body["messages"]) if each.get("role") == "user"), "")
+        asked = [word for each in body["messages"][-3:] for word in message_text(each).split() if is_token(word)]
+        if asked:
+            return Answer(text=f"answer-to-{asked[-1]}", delay=self.dice.uniform(0.0, 1.2))
+        return Answer(text="Understood.", prompt_tokens=round(self.fill * BUDGET)) if "[fill]" in last else said
+
+
+def is_token(word: str) -> bool:
+    """Is this word what a message is told by?"""
+    return word.startswith("token-")
+
+
+@dataclass
+class Figures:
+    """What was seen."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+class Field:
+    """One gateway, one MOON_HOME, and as many sessions as the attack needs."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.model = Talkative(folder / "requests.jsonl")
+        self.model.dice = random.Random(seed + 1)
+        self.model.__enter__()
+        self.openclaw = OpenClaw(folder, install(), self.model.url)
+        self.openclaw.__enter__()
+        self.moon = Moon(folder / "moon", self.openclaw, SETTINGS)
+        self.number = 0
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self.openclaw.stop_gateway()
+        self.model.__exit__()
+
+    def connect(self) -> GatewaySocket:
+        """A client of its own."""
+        address = Address(f"ws://127.0.0.1:{self.openclaw.port}", "token", self.openclaw.token, "")
+        return GatewaySocket.open(address, PATIENCE)
+
+    def say(self, key: str, text: str, fill: float) -> None:
+        """One turn of a session, which then counts as that full."""
+        self.model.fill = fill
+        client = self.connect()
+        self.number += 1
+        turn = {"message": text, "agentId": "main", "sessionKey": key, "idempotencyKey": f"say-{self.number}"}
+        client.call("agent", {**turn, "deliver": False}, PATIENCE, final=True)
+        client.close()
+
+    def new_session(self, name: str, fill: float) -> str:
+        """A session with a little talk, that full."""
+        key = f"agent:main:{name}"
+        self.say(key, f"Good morning, this is session {name}. " + "The mast needs paint. " * 40, 0.3)
+        self.say(key, f"The anchor bolt of mast {name} is loose, remember that. [fill]", fill)
+        return key
+
+    def env(self, way: str) -> dict[str, str]:
+        """The environment of Moon; `command` keeps it from finding the socket."""
+        extra = {}
+        if way == "command":
+            extra = {
+                "OPENCLAW_GATEWAY_URL": f"ws://127.0.0.1:{self.openclaw.port}",
+                "OPENCLAW_GATEWAY_TOKEN": self.openclaw.token,
+            }
+        return {**self.moon.env(), **extra}
+
+    def start(self, way: str, tool: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a tool in a process group of its own."""
+        with (self.openclaw.home / "moon.log").open("ab") as log:
+            log.write(f"\n--- {time.time():.3f} {tool} {' '.join(arguments)} ({way})\n".encode())
+            return subprocess.Popen(
+                [str(BIN / tool), *arguments],
+                env=self.env(way),
+                cwd=self.openclaw.home,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def run(self, way: str, tool: str, *arguments: str) -> int:
+        """Run a tool to its end."""
+        return self.start(way, tool, *arguments).wait(PATIENCE)
+
+    def lines(self, key: str) -> list[dict[str, Any]]:
+        """The events of a session."""
+        session_id = self.openclaw.entry(key)["sessionId"]
+        return [json.loads(line) for line in self.openclaw.event_lines(session_id)]
+
+    def links(self, key: str) -> int:
+        """How many links the ledger has for it."""
+        return sum(line["session_key"] == key for line in self.moon.ledger("link"))
+
+    def journals(self) -> list[Path]:
+        """Intents that are left."""
+        return sorted((self.moon.home / "state" / "rollovers").glob("*"))
+
+    def picture(self, key: str) -> tuple[int, int, int]:
+        """(resets, maps, links) of a session."""
+        lines = self.lines(key)
+        resets = sum(line["type"] == "reset" for line in lines)
+        ids = [line["rollover_id"] for line in self.moon.ledger("link") if line["session_key"] == key]
+        maps = sum("# Continuity map " in str(content(line)) for line in lines if role(line) == "user")
+        keyed = sum(
+            line["message"].get("idempotencyKey") in {f"moon-{each}:user" for each in ids}
+            for line in lines
+            if role(line) == "user"
+        )
+        return resets, max(maps, keyed), len(ids)
+
+
+def role(line: dict[str, Any]) -> str:
+    """The role of a message event; empty for other events."""
+    return str(line["message"].get("role")) if line["type"] == "message" else ""
+
+
+def content(line: dict[str, Any]) -> Any:
+    """What a message says, in whatever form."""
+    return line["message"].get("content")
+
+
+def attack_with_kills(field_: Field, wanted: int, ways: list[str], figures: Figures) -> None:
+    """Kill Moon until it was killed often enough, then let it finish."""
+    sessions: list[str] = []
+    while figures.counts["kills"] < wanted:
+        prunes = len(sessions) % 2 == 1
+        key = field_.new_session(f"kill{len(sessions)}", PRUNE_AT if prunes else ROLL_AT)
+        sessions.append(key)
+        if prunes:
+            kill_some(field_, key, "moon-prune", ways, figures, 2)
+            field_.say(key, "And now for the last thing of the day. [fill]", ROLL_AT)
+        kill_some(field_, key, "moon-rollover", ways, figures, field_.dice.randint(2, 6))
+        say(f"kills: {figures.counts['kills']} of {wanted} on {len(sessions)} sessions")
+    finish(field_, sessions, ways)
+    for key in sessions:
+        picture = field_.picture(key)
+        figures.counts["sessions"] += 1
+        figures.counts["whole"] += picture == (1, 1, 1)
+        if picture != (1, 1, 1):
+            figures.failures.append(f"{key}: {picture[0]} resets, {picture[1]} maps, {picture[2]} links")
+    figures.failures += [f"an intent is left: {path.name}" for path in field_.journals()]
+
+
+def kill_some(field_: Field, key: str, station: str, ways: list[str], figures: Figures, times: int) -> None:
+    """Start Moon and kill it, a few times, until the session is rolled over."""
+    for _ in range(times):
+        if field_.links(key):
+            return
+        by_tick = field_.dice.random() < 0.5
+        way = field_.dice.choice(ways)
+        seconds = field_.dice.uniform(0, 7.0 if by_tick else 3.0 if way == "socket" else 7.0)
+        arguments = () if by_tick else ("--session", key)
+        if not by_tick:
+            field_.run(way, "moon-archive", "--session", key)
+            field_.run(way, "moon-index", "--session", key)
+        process = field_.start(way, "moon-sample" if by_tick else station, *arguments)
+        try:
+            process.wait(seconds)
+            figures.counts["ended before the kill"] += 1
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            figures.counts["kills"] += 1
+            figures.counts[f"kills of {'a tick' if by_tick else station}, {way}"] += 1
+
+
+def finish(field_: Field, sessions: list[str], ways: list[str]) -> None:
+    """What the timer does afterwards; what waits after failures is asked for by name."""
+    deadline = time.monotonic() + SETTLE + 60
+    while time.monotonic() < deadline and any(not field_.links(key) for key in sessions):
+        field_.run(ways[0], "moon-sample")
+        time.sleep(1)
+    for key in sessions:
+        for _ in range(3):
+            if field_.links(key):
+                break
+            for tool in ("moon-archive", "moon-index", "moon-rollover"):
+                field_.run(ways[0], tool, "--session", key)
+    field_.run(ways[0], "moon-sample")
+
+
+def attack_with_runs(field_: Field, wanted: int, ways: list[str], figures: Figures) -> None:
+    """Write to sessions in the last second before their reset."""
+    delays: dict[str, list[float]] = {way: [] for way in ways}
+    number = 0
+    while figures.counts["runs before a reset"] < wanted and number < wanted * 3:
+        way = ways[number % len(ways)]
+        one_run(field_, number, way, delays[way], figures)
+        number += 1
+        if number % 10 == 0:
+            say(f"runs: {figures.counts['runs before a reset']} of {wanted} fell into the last second before a reset")
+
+
+def one_run(field_: Field, number: int, way: str, delays: list[float], figures: Figures) -> None:
+    """One session, one message, one rollover."""
+    key = field_.new_session(f"run{number}", ROLL_AT)
+    for tool in ("moon-archive", "moon-index"):
+        field_.run(way, tool, "--session", key)
+    token = f"token-{number}-{field_.dice.randrange(10**6)}"
+    usual = statistics.median(delays[-15:]) if delays else 1.0
+    wait = max(0.0, usual + field_.dice.uniform(-0.9, 0.1))
+    method = "chat.send" if number % 4 < 2 else "agent"
+    client = field_.connect()
+    began = time.time()
+    process = field_.start(way, "moon-rollover", "--session", key)
+    time.sleep(wait)
+    sent_at = time.time()
+    sender = threading.Thread(target=send, args=(client, method, key, token, figures))
+    sender.start()
+    process.wait(PATIENCE)
+    sender.join(PATIENCE)
+    client.close()
+    judge_run(field_, key, way, method, token, sent_at, began, delays, figures)
+
+
+def send(client: GatewaySocket, method: str, key: str, token: str, figures: Figures) -> None:
+    """Send as a client does: what the gateway refuses outright is sent again."""
+    text = f"Please answer this: {token} now"
+    for attempt in range(4):
+        turn: dict[str, Any] = {"message": text, "sessionKey": key, "idempotencyKey": f"{token}-{attempt}"}
+        if method == "agent":
+            turn.update(agentId="main", deliver=False)
+        try:
+            client.call(method, turn, PATIENCE, final=method == "agent")
+            return
+        except GatewayRefused:
+            figures.counts["refused by the gateway and sent again by its sender"] += 1
+            time.sleep(0.3)
+        except MoonError as error:
+            figures.failures.append(f"{key}: the sender met {error.message}")
+            return
+
+
+def judge_run(
+    field_: Field,
+    key: str,
+    way: str,
+    method: str,
+    token: str,
+    sent_at: float,
+    began: float,
+    delays: list[float],
+    figures: Figures,
+) -> None:
+    """Wait until all is quiet; was the message answered, and was it in time to be cut?"""
+    deadline = time.monotonic() + 30
+    while not field_.links(key) and time.monotonic() < deadline:
+        for tool in ("moon-archive", "moon-index", "moon-rollover"):
+            field_.run(way, tool, "--session", key)
+    answers = count_answers(field_, key, token)
+    while not answers and time.monotonic() < deadline:
+        time.sleep(0.5)
+        answers = count_answers(field_, key, token)
+    reset_at = next((stamp(line) for line in field_.lines(key) if line["type"] == "reset"), None)
+    again = sum(
+        "moon-again" in str(line["message"].get("idempotencyKey")) for line in field_.lines(key) if role(line) == "user"
+    )
+    if reset_at is not None and len(delays) < 200:
+        delays.append(min(reset_at - began, 6.0))
+    figures.counts["runs"] += 1
+    figures.counts[f"runs by {method}, {way}"] += 1
+    figures.counts["cut off and sent again by Moon"] += again > 0
+    if reset_at is not None and -0.05 <= reset_at - sent_at <= 1.0:
+        figures.counts["runs before a reset"] += 1
+        figures.counts[f"runs before a reset, {way}"] += 1
+    elif reset_at is not None and reset_at > sent_at + 1.0:
+        figures.counts["let finish first"] += 1
+    figures.counts["answered"] += answers > 0
+    figures.counts["answered twice"] += answers > 1
+    if not answers:
+        figures.failures.append(f"{key}: {token} has no answer ({method}, {way})")
+    picture = field_.picture(key)
+    figures.counts["whole"] += picture == (1, 1, 1)
+    if picture != (1, 1, 1):
+        figures.failures.append(f"{key}: {picture[0]} resets, {picture[1]} maps, {picture[2]} links")
+
+
+def count_answers(field_: Field, key: str, token: str) -> int:
+    """How often the assistant answered a message."""
+    return sum(f"answer-to-{token}" in str(content(line)) for line in field_.lines(key) if role(line) == "assistant")
+
+
+def stamp(line: dict[str, Any]) -> float:
+    """When an event was written, in seconds since the epoch."""
+    from moon.clock import parse_ms
+
+    return (parse_ms(line["timestamp"]) or 0) / 1000
+
+
+def say(words: str) -> None:
+    """Progress, for people."""
+    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
+
+
+def attack(name: str, seed: int, keep: Path | None, work: Any) -> Figures:
+    """One attack in a folder of its own."""
+    figures = Figures()
+    with (
+        tempfile.TemporaryDirectory(dir=keep, delete=keep is None)
+        if sys.version_info >= (3, 12)
+        else tempfile.TemporaryDirectory(dir=keep) as folder
+    ):
+        say(f"{name}: seed {seed}, in {folder}")
+        arena = Field(Path(folder), seed)
+        try:
+            work(arena, figures)
+        finally:
+            arena.close()
+    for what, count in sorted(figures.counts.items()):
+        print(f"{name}: {what}: {count}")
+    for failure in figures.failures:
+        print(f"{name}: FAILED {failure}")
+    print(f"{name}: {'FAILED' if figures.failures else 'ok'}", flush=True)
+    return figures
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--way", choices=["socket", "command", "both"], default="both", help="how Moon asks the gateway"
+    )
+    parser.add_argument("--folder", type=Path, default=None, help="where to make the scratch folders")
+    options = parser.parse_args()
+    ways = ["socket", "command"] if options.way == "both" else [options.way]
+    failed = 0
+    if options.kills:
+        done = attack(
+            "kills",
+            options.seed,
+            options.folder,
+            lambda arena, figures: attack_with_kills(arena, options.kills, ways, figures),
+        )
+        failed += len(done.failures)
+    if options.runs:
+        done = attack(
+            "runs",
+            options.seed + 1,
+            options.folder,
+            lambda arena, figures: attack_with_runs(arena, options.runs, ways, figures),
+        )
+        failed += len(done.failures)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
