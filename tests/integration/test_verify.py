@@ -92,7 +92,7 @@ def test_openclaw_absent_broken_and_well(moon: Verifier) -> None:
     assert only(found, "ok")["message"].startswith("OpenClaw 2026.9.6")
     assert "prune and rollover wait" in only(found, "warn")["message"]
     moon.program("openclaw", json.dumps({"sessions": []}))
-    assert "the gateway answers" in [each["message"] for each in moon.found()["openclaw"]]
+    assert any(each["message"].startswith("the gateway answers") for each in moon.found()["openclaw"])
 
 
 def test_stores_of_every_sort(moon: Verifier) -> None:
