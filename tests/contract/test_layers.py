@@ -29,7 +29,7 @@ STEPS = {
 }
 SHARED = {"openclaw", "vault", "fulltext", "model", "cycle", "guard", "projection"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-HEAVY = ("yaml", "jsonschema", "requests", "google", "mcp", "zstandard", "dateutil", "kingfisher_sdk")
+HEAVY = ("yaml", "jsonschema", "requests", "websockets", "google", "mcp", "zstandard", "dateutil", "kingfisher_sdk")
 
 
 def layer(name: str) -> int:
