@@ -50,6 +50,11 @@ class Gateway:
         document = {"gateway": {"mode": "local", "port": port, "auth": auth}}
         (self.moon.state_dir / "openclaw.json").write_text(json.dumps(document))
 
+    @property
+    def listens(self) -> bool:
+        """Can Moon find the stand-in's port?"""
+        return (self.moon.state_dir / "openclaw.json").exists()
+
     def set(self, **variables: str) -> None:
         """Set environment variables for tools."""
         for name, value in variables.items():
