@@ -383,13 +383,15 @@ def test_nothing_is_asked_again_while_the_command_of_a_killed_station_lives(by_c
 def test_what_was_never_carried_out_is_begun_anew_when_that_is_certain(by_command):
     by_command.behave(reset="hang")
     kill_while_it_is_at_the_reset(by_command)
+    note = Path(f"{by_command.plan_file}.pid")
+    wait_until(lambda: note.exists() and note.read_text())
     (journal,) = journals(by_command)
     first = json.loads(journal.read_bytes())["rollover_id"]
     by_command.behave()
     by_command.later(600)
     assert by_command.run("rollover", "--session", KEY) == 0
     assert by_command.entry("rollover")["outcome"] == "deferred", "the hanging command may do it yet"
-    os.kill(int(Path(f"{by_command.plan_file}.pid").read_text()), signal.SIGKILL)
+    os.kill(int(note.read_text()), signal.SIGKILL)
     wait_until(lambda: is_free(by_command.moon.home.request_lock))
     assert by_command.run("rollover", "--session", KEY) == 0
     complete(by_command)
