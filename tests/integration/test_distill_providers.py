@@ -77,7 +77,7 @@ def moon(tmp_path: Path, server: Providers) -> Moon:
         "GOOGLE_GEMINI_BASE_URL": server.url,
         "OPENAI_BASE_URL": f"{server.url}/v1",
         "MOON_DISTILL__RETRIES": "0",
-        "MOON_DISTILL__TIMEOUT_SECONDS": "4",
+        "MOON_DISTILL__TIMEOUT_SECONDS": "60",
         "NO_PROXY": "127.0.0.1",
     }
     return made
@@ -109,7 +109,7 @@ def test_every_failure_ends_in_a_local_record_that_says_why(
     moon: Moon, server: Providers, provider: str, mood: str
 ) -> None:
     server.moods = [mood]
-    timeout = "1.5" if mood == "hang" else "10"
+    timeout = "1.5" if mood == "hang" else "60"
     record = distill(moon, MOON_DISTILL__PROVIDERS=provider, MOON_DISTILL__TIMEOUT_SECONDS=timeout)
     assert record["provider"] == "local"
     assert record["decisions"]
