@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -22,7 +23,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,8 @@ class Field:
         self.openclaw.__enter__()
         self.moon = Moon(folder / "moon", self.openclaw, SETTINGS)
         self.number = 0
+        self.durations: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.covered: dict[str, int] = {}
 
     def close(self) -> None:
         """End everything that was started."""
@@ -123,13 +127,7 @@ class Field:
 
     def env(self, way: str) -> dict[str, str]:
         """The environment of Moon; `command` keeps it from finding the socket."""
-        extra = {}
-        if way == "command":
-            extra = {
-                "OPENCLAW_GATEWAY_URL": f"ws://127.0.0.1:{self.openclaw.port}",
-                "OPENCLAW_GATEWAY_TOKEN": self.openclaw.token,
-            }
-        return {**self.moon.env(), **extra}
+        return {**self.moon.env(), **(self.moon.through_the_command() if way == "command" else {})}
 
     def start(self, way: str, tool: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a tool in a process group of its own."""
@@ -148,6 +146,14 @@ class Field:
     def run(self, way: str, tool: str, *arguments: str) -> int:
         """Run a tool to its end."""
         return self.start(way, tool, *arguments).wait(PATIENCE)
+
+    def cover(self, way: str, key: str) -> None:
+        """Archive and index a session if it has changed, as every tick does before it prunes or rolls over."""
+        events = len(self.lines(key))
+        if self.covered.get(key) != events:
+            self.run(way, "moon-archive", "--session", key)
+            self.run(way, "moon-index", "--session", key)
+            self.covered[key] = events
 
     def lines(self, key: str) -> list[dict[str, Any]]:
         """The events of a session."""
@@ -215,20 +221,22 @@ def kill_some(field_: Field, key: str, station: str, ways: list[str], figures: F
             return
         by_tick = field_.dice.random() < 0.5
         way = field_.dice.choice(ways)
-        seconds = field_.dice.uniform(0, 7.0 if by_tick else 3.0 if way == "socket" else 7.0)
-        arguments = () if by_tick else ("--session", key)
         if not by_tick:
-            field_.run(way, "moon-archive", "--session", key)
-            field_.run(way, "moon-index", "--session", key)
-        process = field_.start(way, "moon-sample" if by_tick else station, *arguments)
+            field_.cover(way, key)
+        tool, arguments = ("moon-sample", ()) if by_tick else (station, ("--session", key))
+        usual = field_.durations[tool, way]
+        seconds = field_.dice.uniform(0, min(7.0, 1.2 * statistics.median(usual[-9:])) if usual else 7.0)
+        began = time.monotonic()
+        process = field_.start(way, tool, *arguments)
         try:
             process.wait(seconds)
+            usual.append(time.monotonic() - began)
             figures.counts["ended before the kill"] += 1
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             figures.counts["kills"] += 1
-            figures.counts[f"kills of {'a tick' if by_tick else station}, {way}"] += 1
+            figures.counts[f"kills of {tool}, {way}"] += 1
 
 
 def finish(field_: Field, sessions: list[str], ways: list[str]) -> None:
@@ -359,20 +367,18 @@ def say(words: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
 
 
-def attack(name: str, seed: int, keep: Path | None, work: Any) -> Figures:
-    """One attack in a folder of its own."""
+def attack(name: str, seed: int, folder: Path | None, work: Callable[[Field, Figures], None]) -> Figures:
+    """One attack in a scratch folder of its own, which stays when something failed."""
     figures = Figures()
-    with (
-        tempfile.TemporaryDirectory(dir=keep, delete=keep is None)
-        if sys.version_info >= (3, 12)
-        else tempfile.TemporaryDirectory(dir=keep) as folder
-    ):
-        say(f"{name}: seed {seed}, in {folder}")
-        arena = Field(Path(folder), seed)
-        try:
-            work(arena, figures)
-        finally:
-            arena.close()
+    scratch = Path(tempfile.mkdtemp(prefix=f"moon-{name}-", dir=folder))
+    say(f"{name}: seed {seed}, in {scratch}")
+    arena = Field(scratch, seed)
+    try:
+        work(arena, figures)
+    finally:
+        arena.close()
+    if not figures.failures:
+        shutil.rmtree(scratch, ignore_errors=True)
     for what, count in sorted(figures.counts.items()):
         print(f"{name}: {what}: {count}")
     for failure in figures.failures:
@@ -393,24 +399,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=None, help="where to make the scratch folders")
     options = parser.parse_args()
     ways = ["socket", "command"] if options.way == "both" else [options.way]
-    failed = 0
-    if options.kills:
-        done = attack(
-            "kills",
-            options.seed,
-            options.folder,
-            lambda arena, figures: attack_with_kills(arena, options.kills, ways, figures),
-        )
-        failed += len(done.failures)
-    if options.runs:
-        done = attack(
-            "runs",
-            options.seed + 1,
-            options.folder,
-            lambda arena, figures: attack_with_runs(arena, options.runs, ways, figures),
-        )
-        failed += len(done.failures)
-    return 1 if failed else 0
+    attacks: list[tuple[str, int, Callable[[Field, Figures], None]]] = [
+        ("kills", options.kills, lambda arena, figures: attack_with_kills(arena, options.kills, ways, figures)),
+        ("runs", options.runs, lambda arena, figures: attack_with_runs(arena, options.runs, ways, figures)),
+    ]
+    done = [attack(name, options.seed, options.folder, work) for name, wanted, work in attacks if wanted]
+    return 1 if any(figures.failures for figures in done) else 0
 
 
 if __name__ == "__main__":

@@ -97,6 +97,11 @@ class Moon:
             if name not in SIGNS_OF_LIFE and not name.startswith("state/cache/") and not name.endswith(("-wal", "-shm"))
         }
 
+    def through_the_command(self) -> dict[str, str]:
+        """Settings with which Moon cannot know the gateway's port and asks through the `openclaw` command."""
+        url = f"ws://127.0.0.1:{self.openclaw.port}"
+        return {"OPENCLAW_GATEWAY_URL": url, "OPENCLAW_GATEWAY_TOKEN": self.openclaw.token}
+
     def stopped_before(self, tmp: Path, words: str) -> Path:
         """An `openclaw` that kills its caller, as a power cut would, when the command line holds these words."""
         script = tmp / "openclaw"

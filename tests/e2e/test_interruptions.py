@@ -82,7 +82,7 @@ def test_a_rollover_cut_short_finishes_once(talk: Talk, moon: Moon, tmp_path: Pa
     talk.fill_to(0.92)
     asked = len(talk.model.requests())
     cut = moon.stopped_before(tmp_path, "gateway call agent")
-    assert moon.tick(MOON_OPENCLAW__BIN=str(cut)).code != 0
+    assert moon.tick(MOON_OPENCLAW__BIN=str(cut), **moon.through_the_command()).code != 0
     assert talk.types().count("reset") == 1
     assert moon.ledger("link") == []
     assert talk.requests_since(asked) == []

@@ -60,12 +60,12 @@ def test_a_jump_over_all_thresholds_keeps_the_order(talk: Talk, moon: Moon) -> N
     assert talk.lines() == lines
 
 
-def test_recall_finds_what_only_the_pruned_part_held(talk: Talk, moon: Moon) -> None:
+def test_recall_finds_what_was_deleted_by_hand(talk: Talk, moon: Moon) -> None:
     talk.say(FACT)
-    talk.fill_to(0.86)
-    truncate = {"MOON_PRUNE__MODE": "truncate", "MOON_PRUNE__MAX_LINES": "4"}
-    assert moon.tick(**truncate).code == 0
-    assert moon.actions(talk.key) == ["archive", "index", "prune"]
+    talk.fill_to(0.81)
+    assert moon.tick().code == 0
+    by_hand = ("sessions", "compact", talk.key, "--agent", talk.agent, "--max-lines", "4", "--json")
+    assert talk.openclaw.run(*by_hand).code == 0
     assert FACT not in str(talk.lines())
     answer = moon.run("moon-recall", "Where is the spare key of hut 7?").json()
     assert FACT in answer["results"][0]["snippet"].replace("**", "")

@@ -12,8 +12,10 @@ from tests.support.gateway import DESTRUCTIVE, KEY, WAYS, Gateway
 from tests.support.moon import archived_events
 from tests.support.stores import NOW_MS
 
+from moon.clock import format_ms
 from moon.fulltext.index_seal import break_seal
 from moon.openclaw import openclaw_command
+from moon.prune.shrinkage import Extent, shrinkage
 
 
 @pytest.fixture(params=WAYS)
@@ -234,6 +236,20 @@ def test_somebody_at_work_by_the_store(gateway, usage, station):
     assert gateway.calls() == [], "the store alone is reason enough"
 
 
+@pytest.mark.parametrize("station", ["prune", "rollover"])
+@pytest.mark.parametrize("sign", ["the session changed", "the last event"])
+def test_a_run_that_ended_a_moment_ago_counts_though_the_user_s_word_is_old(gateway, station, sign):
+    old, now = NOW_MS - 3_600_000, NOW_MS - 5_000
+    gateway.fill(interacted_at=old, updated_at=now if sign == "the session changed" else old)
+    if sign == "the last event":
+        answer = events.message("late", "done at last", "assistant", when=format_ms(now))
+        gateway.store.write("s1", [*events.conversation("s1", 8), answer])
+        gateway.archive_and_index()
+    assert gateway.run(station, "--session", KEY) == 0
+    assert gateway.entry(station)["reason"] == "somebody was at work 5 seconds ago"
+    assert gateway.calls() == []
+
+
 def test_a_run_that_began_just_now_is_said_by_compact_itself(gateway):
     gateway.behave(compact="active")
     assert gateway.run("prune", "--session", KEY) == 0
@@ -351,3 +367,19 @@ def test_one_session_that_fails_does_not_stop_the_others(gateway):
     record = gateway.moon.cycles()[-1]["stations"][0]
     outcomes = {entry["session_id"]: entry["outcome"] for entry in record["sessions"]}
     assert outcomes == {"s1": "done", "s2": "done", "s3": "refused"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shrank"),
+    [
+        (Extent(9, 900, 0), Extent(10, 899, 1), True),
+        (Extent(9, 900, 0), Extent(10, 900, 1), False),
+        (Extent(9, 900, 0), Extent(10, 901, 1), False),
+        (Extent(9, 900, 1), Extent(10, 100, 1), False),
+        (Extent(9, 900, 0), Extent(10, None, 1), True),
+        (Extent(9, None, 0), Extent(10, 100, 1), False),
+        (Extent(9, 900, 0), Extent(4, 100, 0), False),
+    ],
+)
+def test_only_one_more_compaction_with_fewer_tokens_is_one(before, after, shrank):
+    assert bool(shrinkage(before, after)) is shrank

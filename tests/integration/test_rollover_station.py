@@ -19,6 +19,7 @@ from tests.support.gateway import DESTRUCTIVE, KEY, WAYS, Gateway
 from tests.support.moon import ROOT
 from tests.support.stores import NOW_MS
 
+from moon.clock import format_ms
 from moon.errors import LockBusy
 from moon.files import exclusively
 from moon.openclaw import openclaw_command
@@ -108,6 +109,38 @@ def test_a_second_rollover_has_a_map_and_a_link_of_its_own(gateway):
         for each in json.loads((gateway.moon.home.root / second["continuity_path"]).read_bytes())["archives"]
     ]
     assert names == [gateway.moon.ledger()[-2]["archive_path"]], "only what was archived since the first rollover"
+
+
+def names_in_last_map(gateway: Gateway) -> list[str]:
+    link = gateway.links()[-1]
+    document = json.loads((gateway.moon.home.root / link["continuity_path"]).read_bytes())
+    return [each["archive_path"] for each in document["archives"]]
+
+
+def test_a_third_map_names_what_was_archived_since_the_second(gateway):
+    for number in range(3):
+        gateway.later(3_600 * number)
+        gateway.archive_and_index()
+        assert gateway.run("rollover", "--session", KEY) == 0
+    assert names_in_last_map(gateway) == [gateway.moon.ledger()[-2]["archive_path"]]
+
+
+def test_a_link_of_another_agent_under_the_same_key_is_not_ours(gateway):
+    assert gateway.run("rollover", "--session", KEY) == 0
+    gateway.later(3_600)
+    gateway.archive_and_index()
+    gateway.later(3_700)
+    foreign = {
+        **gateway.links()[0],
+        "agent": "other",
+        "rollover_id": "r-other",
+        "linked_at": format_ms(NOW_MS + 3_650_000),
+    }
+    foreign.pop("prev")
+    Ledger(gateway.moon.home.ledger).append(foreign)
+    assert gateway.run("rollover", "--session", KEY) == 0
+    (since,) = [each for each in gateway.moon.ledger() if each["kind"] == "archive"][1:]
+    assert names_in_last_map(gateway) == [since["archive_path"]]
 
 
 def test_off_and_dry_run_do_nothing(gateway):
