@@ -1,7 +1,8 @@
 """Configuration: read → environment → schema → cross-field checks → a frozen value.
 
-`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached with all it came
-from, because an idle tick can not afford to import YAML and jsonschema.
+`schemas/config.schema.json` is the one source of keys, types and defaults. The result is cached with a digest of all
+it came from, because an idle tick can not afford to import YAML and jsonschema. What could be a secret is not: free
+text from the environment is asked for again, and a file in which something looks like a secret is read each time.
 
 Annotations are evaluated here (no `from __future__ import annotations`): a section finds its sub-sections by them.
 """
@@ -16,6 +17,13 @@ from moon.clock import zone
 from moon.errors import ConfigInvalid, MoonError
 from moon.files import read_bounded, write_atomic
 from moon.paths import Home
+from moon.trust import refuse_what_others_write
+
+# hashlib would load OpenSSL, which takes longer than all else that an idle tick does with its configuration.
+try:
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 Values = dict[str, Any]
 # Variables that steer Moon itself and are no configuration keys.
@@ -171,14 +179,15 @@ class Config(Section):
 
 
 def load(home: Home) -> Config:
-    """Read the configuration of this home. Raises `ConfigInvalid` with every problem at once."""
+    """Read the configuration of this home. Raises `ConfigInvalid` with every problem at once, `NotTrusted`."""
+    refuse_what_others_write(home.root, "MOON_HOME")
     data = _read_file(home)
     overrides = {name: value for name, value in os.environ.items() if name.startswith("MOON_") and name not in RESERVED}
     key = _cache_key(data, overrides)
     values = _cached(home, key)
     if values is None:
         values = resolve(data, overrides, str(home.config_file))
-        _cache(home, key, values)
+        _cache(home, key, values, overrides)
     return Config(values)
 
 
@@ -188,6 +197,8 @@ def defaults() -> Config:
 
 
 def _read_file(home: Home) -> bytes:
+    refuse_what_others_write(home.config_file.parent, "the folder of the configuration")
+    refuse_what_others_write(home.config_file, "the configuration")
     try:
         return read_bounded(home.config_file, 1 << 20)
     except FileNotFoundError:
@@ -201,33 +212,53 @@ def _read_file(home: Home) -> bytes:
 
 
 def _cache_key(data: bytes, overrides: Mapping[str, str]) -> str:
+    """A digest of everything that the values depend on: a key of a model can be among the variables."""
     stat = (schema.FOLDER / "config.schema.json").stat()
-    return json.dumps(
-        [
-            __version__,
-            stat.st_mtime_ns,
-            stat.st_size,
-            data.decode("utf-8", "backslashreplace"),
-            sorted(overrides.items()),
-        ]
-    )
+    text = data.decode("utf-8", "backslashreplace")
+    parts = [__version__, stat.st_mtime_ns, stat.st_size, text, sorted(overrides.items())]
+    return blake2b(json.dumps(parts).encode()).hexdigest()
 
 
 def _cached(home: Home, key: str) -> Values | None:
     try:
         cached = json.loads(read_bounded(home.cache / "config.json"))
-        return dict(cached["values"]) if cached["key"] == key else None
-    except (OSError, MoonError, ValueError, KeyError, TypeError):
+        if cached["key"] != key:
+            return None
+        for name, (path, target) in cached["environment"].items():
+            _put(cached["values"], path, _from_text(os.environ[name], target))
+        return dict(cached["values"])
+    except (OSError, MoonError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _cache(home: Home, key: str, values: Values) -> None:
+def _cache(home: Home, key: str, values: Values, overrides: Mapping[str, str]) -> None:
+    """Keep the values, but for free text from the environment; none of them where one looks like a secret."""
     if not home.root.is_dir():
         return
+    kept, asked = json.loads(json.dumps(values)), {}
+    shape = schema.load_schema("config")
+    for name in overrides:
+        path = _path_of(name)
+        target = _at(shape, path)
+        if target is not None and (target.get("type") == "array" or _is_free_text(target)):
+            _put(kept, path, None)
+            asked[name] = (path, {"type": target["type"]})
+    if _holds_a_secret(kept):
+        return
     try:
-        write_atomic(home.cache / "config.json", json.dumps({"key": key, "values": values}))
+        write_atomic(home.cache / "config.json", json.dumps({"key": key, "values": kept, "environment": asked}))
     except MoonError:
         return
+
+
+def _holds_a_secret(values: Values) -> bool:
+    from moon.linear_regex import EngineMissing
+    from moon.redact import redact
+
+    try:
+        return redact(json.dumps(values)).total > 0
+    except EngineMissing:
+        return True
 
 
 def resolve(data: bytes, overrides: Mapping[str, str], source: str) -> Values:
@@ -306,17 +337,26 @@ def _off_as_word(value: Any, shape: Values) -> Any:
 
 def _apply_overrides(values: Values, overrides: Mapping[str, str], shape: Values) -> Iterator[str]:
     for name, text in sorted(overrides.items()):
-        path = name.removeprefix("MOON_").lower().split("__")
+        path = _path_of(name)
         target = _at(shape, path)
         if target is None:
             if len(path) > 1:
                 yield _unknown(name, [f"MOON_{'__'.join(known).upper()}" for known in key_paths(shape)])
             continue
-        place: Any = values
-        for part in path[:-1]:
-            place = place.setdefault(part, {}) if isinstance(place, dict) else None
-        if isinstance(place, dict):
-            place[path[-1]] = _from_text(text, target)
+        _put(values, path, _from_text(text, target))
+
+
+def _path_of(variable: str) -> list[str]:
+    """`MOON_DISTILL__TIMEOUT_SECONDS` → `["distill", "timeout_seconds"]`."""
+    return variable.removeprefix("MOON_").lower().split("__")
+
+
+def _put(values: Values, path: list[str], value: Any) -> None:
+    place: Any = values
+    for part in path[:-1]:
+        place = place.setdefault(part, {}) if isinstance(place, dict) else None
+    if isinstance(place, dict):
+        place[path[-1]] = value
 
 
 def _at(shape: Values, path: list[str]) -> Values | None:
@@ -338,10 +378,9 @@ def key_paths(shape: Values, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 def _from_text(text: str, shape: Values) -> Any:
     """The value that a variable's text means for a key of this type; the text itself when it means none."""
-    kind = shape.get("type")
-    if kind == "string" and "enum" not in shape:
+    if _is_free_text(shape):
         return text
-    if kind == "array" and not text.lstrip().startswith("["):
+    if shape.get("type") == "array" and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
@@ -360,6 +399,10 @@ def _take_out_truncation(values: Values) -> Iterator[str]:
             "prune.mode: truncate is gone, because OpenClaw then also deletes what arrived after the archive was "
             "checked, and keeps no copy; set compact (OpenClaw summarises the older part and deletes nothing) or off"
         )
+
+
+def _is_free_text(shape: Values) -> bool:
+    return shape.get("type") == "string" and "enum" not in shape
 
 
 def unknown_keys(values: Values, shape: Values, prefix: str = "") -> Iterator[str]:
@@ -410,8 +453,6 @@ def with_defaults(values: Values, shape: Values) -> Values:
 
 def cross_check(values: Values) -> list[str]:
     """What no schema can say: the order of thresholds, a time zone that exists, patterns that compile."""
-    import re
-
     found = []
     marks = values["thresholds"]
     if not marks["archive"] < marks["prune"] < marks["distill"]:
@@ -425,9 +466,19 @@ def cross_check(values: Values) -> list[str]:
         zone(values["timezone"])
     except LookupError as error:
         found.append(f"timezone: {error}")
-    for number, pattern in enumerate(values["redact"]["patterns"]):
-        try:
-            re.compile(pattern["pattern"])
-        except re.error as error:
-            found.append(f"redact.patterns[{number}]: {error}")
-    return found
+    return found + _unusable_patterns(values["redact"]["patterns"])
+
+
+def _unusable_patterns(patterns: list[dict[str, str]]) -> list[str]:
+    """A sentence for each pattern of the user that cannot run; without the engine nothing is redacted with any."""
+    if not patterns:
+        return []
+    from moon.linear_regex import EngineMissing
+    from moon.redact import pattern_problem
+
+    try:
+        problems = [pattern_problem(pattern["pattern"]) for pattern in patterns]
+    except EngineMissing:
+        return []
+    named = enumerate(zip(patterns, problems, strict=True))
+    return [f"redact.patterns[{number}] ({each['name']}): {said}" for number, (each, said) in named if said]

@@ -103,6 +103,24 @@ def test_a_good_answer_is_used(moon: Moon, server: Providers, provider: str) -> 
     assert "Decisions" in moon.memory("2026-11-20")
 
 
+@pytest.mark.parametrize("provider", ["gemini", "openai"])
+@pytest.mark.parametrize("key", ["loopback-key-0099", ""])
+def test_the_key_is_what_is_sent_whatever_a_netrc_says(
+    moon: Moon, server: Providers, tmp_path: Path, provider: str, key: str
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password from-the-netrc\n")
+    netrc.chmod(0o600)
+    names = {"GEMINI_API_KEY": key, "OPENAI_API_KEY": key, "NETRC": str(netrc)}
+    distill(moon, MOON_DISTILL__PROVIDERS=provider, **names)
+    sent = [dict(headers) for _, headers, _ in server.requests]
+    if provider == "openai":
+        assert [each.get("Authorization") for each in sent] == [f"Bearer {key}" if key else None]
+    else:  # without a key there is nobody to ask
+        assert [each.get("x-goog-api-key") for each in sent] == [key] * bool(key)
+        assert not any("Authorization" in each for each in sent)
+
+
 @pytest.mark.parametrize("mood", REASONS)
 @pytest.mark.parametrize("provider", ["gemini", "openai"])
 def test_every_failure_ends_in_a_local_record_that_says_why(

@@ -311,6 +311,50 @@ def test_a_bad_configuration_is_never_cached(home):
         refused(home)
 
 
+KEY = "sk-" + "loopback0123456789abcdef0123"
+
+
+def test_no_secret_of_the_environment_comes_into_the_cache(home, monkeypatch):
+    """A variable that names a model's key may begin with MOON_, and a base_url may hold a password."""
+    write(home, "distill: {openai: {api_key_env: MOON_OPENAI_KEY}}\n")
+    monkeypatch.setenv("MOON_OPENAI_KEY", KEY)
+    monkeypatch.setenv("MOON_DISTILL__OPENAI__BASE_URL", "https://moon:Geheim4711@models.example/v1")
+    monkeypatch.setenv("MOON_DISTILL__OPENAI__API_KEY_COMMAND", f"echo,{KEY}")
+    monkeypatch.setenv("MOON_DISTILL__RETRIES", "4")
+    first = configuration.load(home)
+    written = (home.cache / "config.json").read_text()
+    assert KEY not in written and "Geheim4711" not in written
+    monkeypatch.setattr(configuration, "resolve", lambda *given: pytest.fail("the cache was not used"))
+    assert configuration.load(home) == first
+    assert first.distill.openai.api_key_command == ["echo", KEY] and first.distill.retries == 4
+
+
+def test_a_file_with_a_secret_in_it_is_not_cached(home):
+    write(home, "distill: {openai: {base_url: 'https://moon:Geheim4711@models.example/v1'}}\n")
+    assert configuration.load(home).distill.openai.base_url.startswith("https://moon:")
+    assert not (home.cache / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(", "missing )"),
+        ("a*", "matches the empty text"),
+        (r"(?<=ticket )\d+", "look-behind (?<= and (?<! are not supported"),
+        (r"(a)\1", "back-references are not supported"),
+        (r"x(?!y)", "look-ahead (?= and (?! are not supported"),
+        (r"(?>a+)b", "atomic groups and possessive repeats are not supported"),
+    ],
+)
+def test_a_pattern_that_cannot_run_is_named_with_the_reason(home, pattern, why):
+    write(
+        home,
+        json.dumps({"redact": {"patterns": [{"name": "good", "pattern": "A+"}, {"name": "own", "pattern": pattern}]}}),
+    )
+    message = refused(home).message
+    assert "redact.patterns[1] (own): " in message and why in message and "patterns[0]" not in message
+
+
 def test_without_a_home_nothing_is_made(tmp_path, home):
     away = Home(tmp_path / "not made")
     configuration.load(away)

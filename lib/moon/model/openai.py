@@ -75,14 +75,13 @@ class OpenAI:
         except ImportError as error:
             raise ProviderAbsent("the package requests is not installed") from error
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
         left = max(0.1, deadline - time.monotonic())
         try:
             with requests.post(
                 self._url,
                 data=json.dumps(payload).encode(),
                 headers=headers,
+                auth=self._authorize,
                 timeout=(min(10.0, left), left),
                 stream=True,
                 allow_redirects=False,
@@ -92,6 +91,12 @@ class OpenAI:
             raise ModelTimeout("no answer in time") from error
         except (requests.RequestException, UnicodeError) as error:
             raise ModelBroken(f"the connection failed ({type(error).__name__})") from error
+
+    def _authorize(self, request: Any) -> Any:
+        """Put the key in. That this is said at all keeps requests from sending what ~/.netrc has for the host."""
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
 
 
 def _read(chunks: Any, deadline: float) -> bytes:
