@@ -15,7 +15,6 @@ from __future__ import annotations
 import bisect
 import re
 import sys
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -40,12 +39,18 @@ class Reading:
         self.data = as_bytes(text)
         self._source = source
 
+    @property
+    def is_undressed(self) -> bool:
+        return self._source is not None
+
     def undressed(self, padded: str) -> Reading:
         """The reading in which the marks of `padded`, which is as long as this text, are left out; self if none."""
-        if padded is self.text or (_GONE not in padded and _PART not in padded):
+        if padded == self.text:
             return self
         source = _Source(self, *_marked_lines(padded))
-        return Reading(source.padded.replace(_GONE, "").replace(_PART, ""), source)
+        if not source.padded or any(mark in padded or mark in _unmarked(source.padded) for mark in _OF_BLOCKS):
+            source = _Source(self, padded, [(0, 0)])
+        return Reading(_unmarked(source.padded), source)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Where the characters from `start` to `end` come from in the text as it was written."""
@@ -67,6 +72,14 @@ class _Source:
         while first > 0 and self.padded[first - 1] == _PART:
             first -= 1
         return self.parent.origin(_moved(first, self._lines), _moved(last, self._lines) + 1)
+
+
+# Where one of these stands, a secret goes over many lines, not all of which need to be clothed.
+_OF_BLOCKS = ("-----BEGIN", "-----END", "PuTTY-User-Key", "Private-MAC")
+
+
+def _unmarked(padded: str) -> str:
+    return padded.replace(_GONE, "").replace(_PART, "")
 
 
 def _moved(position: int, shifts: list[tuple[int, int]]) -> int:
@@ -106,18 +119,22 @@ def _marked_lines(padded: str) -> tuple[str, list[tuple[int, int]]]:
     return "".join(pieces), shifts
 
 
-def readings(text: str) -> Iterator[Reading]:
-    """Every reading of a text that shows more than the one before: joined, then as it stands, then layer by layer."""
+def readings(text: str) -> list[Reading]:
+    """Every reading of a text that shows more than the one before it, the barest first, the text as it stands last.
+
+    Each layer is read with its hard wraps joined and then as it stands. The barest first, because what wears clothes
+    in its middle looks like a shorter secret to a reading that sees them.
+    """
     reading = Reading(text)
+    found: list[Reading] = []
     for _ in range(MOST_LAYERS + 1):
         joined = reading.undressed(_joined(reading))
-        if joined is not reading:
-            yield joined
-        yield reading
+        found += [reading] if joined is reading else [reading, joined]
         inner = reading.undressed(_without_a_layer(reading))
         if inner is reading:
-            return
+            break
         reading = inner
+    return found[::-1]
 
 
 # --- one byte for each character --------------------------------------------------------------------------------------
@@ -130,7 +147,7 @@ STAND_INS = {
     **dict.fromkeys("\u00a0\u2007\u202f\u3000", " "),
 }
 """What stands for letters that Latin-1 does not hold, of the same length: the rules name these bytes and signs."""
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_FULL_WIDTH = re.compile("[\uff01-\uff5e]")
 
 
 def as_bytes(text: str) -> bytes:
@@ -139,7 +156,8 @@ def as_bytes(text: str) -> bytes:
         return text.encode("ascii")
     encoded = text.encode("utf-8", "surrogatepass")
     if _among("\uff01-\uff5e").search(encoded):
-        text = text.translate(_FULL_WIDTH)
+        for letter in sorted(set(_FULL_WIDTH.findall(text))):
+            text = text.replace(letter, chr(ord(letter) - 0xFEE0))
     if _among("паП密パ비это是为は\u2018-\u201f\u00ab\u00bb\u00a0\u2007\u202f\u3000").search(encoded):
         for word, stand_in in STAND_INS.items():
             text = text.replace(word, stand_in)
@@ -168,6 +186,8 @@ def _without_a_layer(reading: Reading) -> str:
     text = _plainly_visible(reading)
     if "\\" in text:
         text = _backslashes_undone(text)
+    if "+" in text and ("%" in text or "=" in text):
+        text = _spaces_of_forms(text, reading)
     if "%" in text:
         text = _HEX_OF_URL.sub(_undone_byte, text)
     if "=3D" in text:
@@ -231,6 +251,21 @@ def _meant(code: int, whole: str) -> str:
     return _PART * (len(whole) - 1) + chr(code)
 
 
+# Words in which `+` is a space: anything else in them is as forms write it, or they are the query of an address.
+_OF_FORM = r"%[^ \n]*\+|\+[^ \n]*%"
+_OF_QUERY = r"[?&][^ \n]*=[^ \n]*\+"
+
+
+def _spaces_of_forms(text: str, reading: Reading) -> str:
+    """With `+` as a space where it is one. In a bare reading one in a query may have been written as `%2B`."""
+    kinds = _OF_FORM if reading.is_undressed else f"{_OF_FORM}|{_OF_QUERY}"
+    pieces, position = [], 0
+    for (start, end), *_ in compiled(rf"[^ \n]*(?:{kinds})[^ \n]*").all(reading.data):
+        pieces += [text[position:start], text[start:end].replace("+", " ")]
+        position = end
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
 _HEX_OF_URL = re.compile(r"%([0-7][0-9A-Fa-f])")
 _HEX_OF_MAIL = re.compile(r"=(?:\r?\n|([2-7][0-9A-F]))")
 
@@ -264,17 +299,17 @@ def _undone_entity(match: re.Match[str]) -> str:
 
 # --- hard wraps -------------------------------------------------------------------------------------------------------
 
-# A line break within a token, where what follows looks like the rest of one: a digit in it, or a capital behind its
-# first letter. The last group makes that a name, not a rest.
+# A line break within a token, where what follows looks like the rest of one: a digit in it, or a capital or an end in
+# `=` behind its first letter. The last group makes that a name, not a rest.
 _WRAP = (
-    r"[A-Za-z0-9+/_=.~-](?P<break>\r?\n[ \t]{0,40}(?:[>|#*+] ?){0,4})"
-    r"(?P<rest>(?:[A-Za-z+/_.~-]*[0-9]|[A-Za-z+/_.~-]+[A-Z])[A-Za-z0-9+/_.~-]*=*)"
+    r"[A-Za-z0-9+/_=.~-]{4}(?P<break>\r?\n[ \t]{0,40}(?:[>|#*+] ?){0,4})"
+    r"(?P<rest>(?:[A-Za-z+/_.~-]*[0-9]|[A-Za-z+/_.~-]+[A-Z=])[A-Za-z0-9+/_.~-]*=*)"
     r"(?P<after>[ \t]*[:=(]|[^\s\"'&;,)\]}])?"
 )
 # Numbers, dates, words in capitals, and what begins like a token of its own.
 _NO_REST = re.compile(
-    rb"[0-9.,:/-]*$|[0-9]{4}-[0-9]{2}|[A-Z_-]{3,}$|v?[0-9]+\.[0-9]+|(?:AKIA|ASIA|AIza|eyJ|SG\.)"
-    rb"|[a-z]{2,10}(?:_[a-z]{2,8})?[_-][A-Za-z0-9_-]{16,}"
+    rb"[0-9.,:/-]*$|[0-9]{4}-[0-9]{2}|[A-Z_-]{3,}$|v?[0-9]+\.[0-9]+|AKIA|ASIA|AIza|eyJ|SG\.|hvs\."
+    rb"|(?:[srp]k|gh[pousr]|github_pat|xox[a-z]|glpat|npm|pypi|hf|do[opr]_v1|shp[a-z]{2}|dckr|lin|key)[_-]"
 )
 
 
@@ -285,9 +320,9 @@ def _joined(reading: Reading) -> str:
     pattern = compiled(_WRAP)
     while spans := pattern.search(data, position) if b"\n" in data else None:
         _, (begin, end), (first, last), (_, after) = spans
-        position = last - 1
+        position = max(last - 4, end)
         rest = data[first:last]
-        if not _is_name(rest, data[last:after]) and not _NO_REST.match(rest):
+        if not _is_name(rest, data[last : max(after, last)]) and not _NO_REST.match(rest):
             pieces += [text[done:begin], _GONE * (end - begin)]
             done = end
     return "".join([*pieces, text[done:]]) if pieces else text

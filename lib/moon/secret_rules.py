@@ -34,14 +34,15 @@ class Rule(NamedTuple):
 
 _PLACEHOLDER = re.compile(
     r"""(?ix) ^(?:
-    [x*.\-_#?•●]{3,} | .*\.\.\.$ | (?:your|my|the|a|some|new|old|this|that)[-_\s].* | change[-_]?me | replace[-_]?me
-    | example\w* | redacted | hidden | secret | password | passwd | token | none | null | nil | undefined | true | false
+    [x*.\-_#?:•●]{3,} | \[.*\] | .*\.\.\.$ | (?:your|my|the|a|some|new|old|this|that)[-_\s].* | change[-_]?me
+    | replace[-_]?me | example\w* | redacted | hidden | secret | password | passwd | pass | pwd | token | none | null
+    | nil | undefined | true | false
     | yes | no | required | optional | missing | invalid | expired | empty | unset | str(?:ing)? | int(?:eger)? | number
     | bool(?:ean)? | bytes | object | any | unknown | default | prompt | stdin | env | keyring | ask
     )$"""
 )
 _EXPRESSION = re.compile(
-    r"[()<>{}|\\]|^[$%&@!?]|\$\{|=>|::"
+    r"[()<>{}|\\]|^[$%&@!?]|\$\{|=>|::|\?\.|\[[A-Za-z0-9]-[A-Za-z0-9]"
     r"|^(?:self|this|args|os|process|env|config|settings|request|options|opts|ctx|secrets?)\."
 )
 _PATH = re.compile(r"^(?:~|\.{1,2})?/(?:[\w.@+-]{0,24}/)*[\w.@+-]{0,24}$")
@@ -49,6 +50,8 @@ _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[A-Za-z]")
 _SYMBOL = re.compile(r"[^\w\s.,:;/\-]")
 _NAME_OF_ONE = re.compile(r"(?i)passw|pwd|secret|token")
+_NAME_OF_A_TYPE = re.compile(r"[A-Z]\w*(?:Key|Token|Secret|Credentials?|Password)[A-Za-z]*$")
+_OF_EAST_ASIA = re.compile("[\u2e80-\u9fff\uac00-\ud7af]")
 _CALL_OR_MEMBER = re.compile(r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
 _LONGEST = 4096
 
@@ -68,7 +71,9 @@ def _mixed(value: str) -> bool:
 
 
 def _assigned(value: str) -> bool:
-    return len(value) >= 4 and _mixed(value) and not _CALL_OR_MEMBER.match(value)
+    if len(value) < 4 or re.search(r"\s", value) or _OF_EAST_ASIA.search(value):
+        return False
+    return _mixed(value) and not (_CALL_OR_MEMBER.match(value) or _NAME_OF_A_TYPE.match(value))
 
 
 def _strong(value: str) -> bool:
@@ -81,8 +86,11 @@ def _varied(value: str) -> bool:
 
 
 def _written_password(value: str) -> bool:
-    """A password written as one (`password="…"`) may be a plain word; a name of a variable or a type is none."""
-    return 4 <= len(value) <= _LONGEST and _not_placeholder(value) and not _NAME_OF_ONE.search(value)
+    """A password written as one (`password="…"`) may be a few plain words; a sentence or the name of one is none."""
+    if not 4 <= len(value) <= _LONGEST or _OF_EAST_ASIA.search(value) or len(value.split()) > 6:
+        return False
+    said = " " in value and value[-1] in ".?!:"
+    return not said and _not_placeholder(value) and not _NAME_OF_ONE.search(value)
 
 
 def _number(value: str) -> bool:
@@ -284,7 +292,7 @@ _DOUBLE, _SINGLE, _TICKS = (
     rf"{mark}(?P<{name}>[^{mark}\n]{{4,}}){mark}" for mark, name in (('"', "d"), ("'", "s"), ("`", "t"))
 )
 _QUOTED = f"(?:{_DOUBLE}|{_SINGLE}|{_TICKS})"
-_BARE = r"""(?P<bare>[^\s"'`,;)\]}\[<>\\]{4,})"""
+_BARE = r"""(?P<bare>[^\x00-\x20\x7f"'`,;)\]}\[<>\\]{4,})"""
 _VALUE = f"(?:{_QUOTED}|{_BARE})"
 # What may stand between a name and its value: quotes, a bracket, emphasis; then `=`, `:`, `=>`, or a type and `=`.
 _CLOSED = r"""["'*`_]*\]?(?:\s?\[[\w*. ]{0,20}\])?"""
@@ -312,7 +320,7 @@ _SPOKEN = (
 )
 _SPOKEN_LINK = rf"(?:[^\n:=.]{{0,40}}?\s{_LINK}\s{{1,3}}|\s?\**[:=]\s{{0,3}}\**|\x82)[\"'`*]*"
 _REST_OF_LINE = r"[^\n|;]*?"
-_WORD = r"""["']?(?P<word>[^\s"'\[]{3,})"""
+_WORD = r"""["']?(?P<word>[^\x00-\x20\x7f"'\[]{3,})"""
 
 
 def _context(kind: str, pattern: str, accept: Accept | None = None, head: str = "") -> Rule:
@@ -330,14 +338,14 @@ _HEADERS = (
         r"authorization[\"']?\s?[:=]\s{0,3}[\"']?(?:[A-Za-z-]{2,20}[\s+]+)?(?P<secret>[A-Za-z0-9._~+/=:-]{12,})",
         _with_digit,
     ),
-    _context("cookie", r"cookie[\"']?:\s{0,8}[\"']?(?P<secret>[^\s\"'\[][^\r\n\"'\\]{7,})", _with_digit),
-    _context("cookie", r"\s--cookie[ =][\"']?(?P<secret>[^\s\"'\[][^\r\n\"'\\]{7,})", _with_digit),
+    _context("cookie", r"cookie[\"']?:\s{0,8}[\"']?(?P<secret>[^\s\"'\[][^\r\n\"'\\<>]{7,})", _with_digit),
+    _context("cookie", r"\s--cookie[ =][\"']?(?P<secret>[^\s\"'\[][^\r\n\"'\\<>]{7,})", _with_digit),
 )
 _COMMANDS = (
     _context(
         "basic-auth",
         rf"(?:curl|wget|http|https|xh)\b{_REST_OF_LINE}\s(?:-u|-a|-U|--user|--auth|--proxy-user)[ =]?[\"']?[^\s:\"']+"
-        r":(?P<secret>[^\s\"'\[]{3,})",
+        r":(?P<secret>[^\x00-\x20\x7f\"'\[]{3,})",
         _not_placeholder,
         head=r"\s(?:-[uaU]|--user|--auth|--proxy-user)[ =]?[\"']?[^\s:\"']+:",
     ),
@@ -378,7 +386,7 @@ _ASSIGNED = (
     _context("password", rf"<[\w:.-]{{0,40}}{_PASSWORD}>(?P<secret>[^<\s]{{4,}})</", _written_password),
     _context("secret", rf"<[\w:.-]{{0,40}}{_NAME}>(?P<secret>[^<\s]{{4,}})</", _assigned),
     _context("password", rf"login\s+\S+\s+password[ \t]+{_BARE}", _written_password),
-    _context("password", rf"[\"'][\w.-]{{0,40}}{_NAME}[\"']\s?,\s?{_QUOTED}", _assigned),
+    _context("password", rf"\(\s?[\"'][\w.-]{{0,40}}{_NAME}[\"']\s?,\s?{_QUOTED}", _assigned),
     _context("secret", _NAME + _VARIANT + _ASSIGN + _VALUE, _assigned),
     _context("password", rf"(?:^|\n)[^\s:]+:(?:5432|5433|6432|\*):[^\s:]+:[^\s:]+:{_BARE}", _not_placeholder),
 )
