@@ -36,7 +36,7 @@ class Reading:
 
     def __init__(self, text: str, source: _Source | None = None) -> None:
         self.text = text
-        self.data = as_bytes(text)
+        self.data = text.encode("latin-1", "replace")
         self._source = source
 
     @property
@@ -125,7 +125,7 @@ def readings(text: str) -> list[Reading]:
     Each layer is read with its hard wraps joined and then as it stands. The barest first, because what wears clothes
     in its middle looks like a shorter secret to a reading that sees them.
     """
-    reading = Reading(text)
+    reading = Reading(with_stand_ins(text))
     found: list[Reading] = []
     for _ in range(MOST_LAYERS + 1):
         joined = reading.undressed(_joined(reading))
@@ -146,14 +146,14 @@ STAND_INS = {
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'),
     **dict.fromkeys("\u00a0\u2007\u202f\u3000", " "),
 }
-"""What stands for letters that Latin-1 does not hold, of the same length: the rules name these bytes and signs."""
+"""What stands for letters that Latin-1 does not hold, of the same length: the rules name these letters and signs."""
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
 
 
-def as_bytes(text: str) -> bytes:
-    """The text with one byte for each character."""
+def with_stand_ins(text: str) -> str:
+    """The text in its own length as the rules can read it."""
     if text.isascii():
-        return text.encode("ascii")
+        return text
     encoded = text.encode("utf-8", "surrogatepass")
     if _among("\uff01-\uff5e").search(encoded):
         for letter in sorted(set(_FULL_WIDTH.findall(text))):
@@ -161,7 +161,7 @@ def as_bytes(text: str) -> bytes:
     if _among("паП密パ비это是为は\u2018-\u201f\u00ab\u00bb\u00a0\u2007\u202f\u3000").search(encoded):
         for word, stand_in in STAND_INS.items():
             text = text.replace(word, stand_in)
-    return text.encode("latin-1", "replace")
+    return text
 
 
 @cache

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from moon.linear_regex import ByteSearch, PatternUnusable, user_pattern
-from moon.readings import Reading, as_bytes, readings
+from moon.readings import Reading, readings, with_stand_ins
 from moon.secret_search import Found, Span, search, without_overlap
 
 if TYPE_CHECKING:
@@ -104,14 +104,14 @@ class Redactor:
     def _first_found(self, text: str, known: dict[str, str], depth: int = 0) -> list[Span]:
         """The secrets of the first reading that shows any, by their places in `text`, in order, none in another."""
         for reading in readings(text):
-            spans = self._spans(reading, known, depth)
+            spans = self._spans(reading, reading.text if reading.is_undressed else text, known, depth)
             if spans:
                 placed = (_placed(span, reading) for span in spans)
                 return without_overlap(placed)
         return []
 
-    def _spans(self, reading: Reading, known: dict[str, str], depth: int) -> list[Span]:
-        text = reading.text
+    def _spans(self, reading: Reading, text: str, known: dict[str, str], depth: int) -> list[Span]:
+        """The secrets of one reading; `text` is what it shows, letter for letter."""
         found = search(reading)
         spans = found.spans
         for rank, (name, pattern) in enumerate(self._patterns, -len(self._patterns) - 1):
@@ -222,7 +222,7 @@ def _may_hide_a_token(text: str) -> bool:
 
 def _literal_spans(data: bytes, values: Mapping[str, str]) -> Iterator[Span]:
     """Every place of these values (value: kind) in a reading's bytes, some hundred of them in each pass."""
-    kinds = {as_bytes(value): kind for value, kind in values.items() if value}
+    kinds = {with_stand_ins(value).encode("latin-1", "replace"): kind for value, kind in values.items() if value}
     literals = sorted(kinds, key=lambda value: (-len(value), value))
     for begin in range(0, len(literals), _VALUES_AT_ONCE):
         part = literals[begin : begin + _VALUES_AT_ONCE]

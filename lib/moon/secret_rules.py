@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 _PLACEHOLDER = re.compile(
     r"""(?ix) ^(?:
-    [x*.\-_#?:•●]{3,} | \[.*\] | .*\.\.\.$ | (?:your|my|the|a|some|new|old|this|that)[-_\s].* | change[-_]?me
+    [x*.\-_#?:•●]{3,} | \[.*\] | .*(?:\.\.\.|…)$ | (?:your|my|the|a|some|new|old|this|that)[-_\s].* | change[-_]?me
     | replace[-_]?me | example\w* | redacted | hidden | secret | password | passwd | pass | pwd | token | none | null
     | nil | undefined | true | false
     | yes | no | required | optional | missing | invalid | expired | empty | unset | str(?:ing)? | int(?:eger)? | number
@@ -42,7 +42,7 @@ _PLACEHOLDER = re.compile(
     )$"""
 )
 _EXPRESSION = re.compile(
-    r"[()<>{}|\\]|^[$%&@!?]|\$\{|=>|::|\?\.|\[[A-Za-z0-9]-[A-Za-z0-9]"
+    r"[()<>{}|\\]|^[$%&@!?]|\$\{|=>|::|\?\.|&&|\[[A-Za-z0-9]-[A-Za-z0-9]"
     r"|^(?:self|this|args|os|process|env|config|settings|request|options|opts|ctx|secrets?)\."
 )
 _PATH = re.compile(r"^(?:~|\.{1,2})?/(?:[\w.@+-]{0,24}/)*[\w.@+-]{0,24}$")
@@ -51,6 +51,8 @@ _LETTER = re.compile(r"[A-Za-z]")
 _SYMBOL = re.compile(r"[^\w\s.,:;/\-]")
 _NAME_OF_ONE = re.compile(r"(?i)passw|pwd|secret|token")
 _NAME_OF_A_TYPE = re.compile(r"[A-Z]\w*(?:Key|Token|Secret|Credentials?|Password)[A-Za-z]*$")
+_NAME_OF_A_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{3,8}$")
 _OF_EAST_ASIA = re.compile("[\u2e80-\u9fff\uac00-\ud7af]")
 _CALL_OR_MEMBER = re.compile(r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
 _LONGEST = 4096
@@ -73,7 +75,8 @@ def _mixed(value: str) -> bool:
 def _assigned(value: str) -> bool:
     if len(value) < 4 or re.search(r"\s", value) or _OF_EAST_ASIA.search(value):
         return False
-    return _mixed(value) and not (_CALL_OR_MEMBER.match(value) or _NAME_OF_A_TYPE.match(value))
+    names = (_CALL_OR_MEMBER, _NAME_OF_A_TYPE, _NAME_OF_A_CONSTANT, _COLOUR)
+    return _mixed(value) and not any(name.match(value) for name in names)
 
 
 def _strong(value: str) -> bool:
@@ -129,8 +132,9 @@ openrouter-key      sk-or-[A-Za-z0-9_-]{20,}
 google-api-key      (?:AIza[0-9A-Za-z_-]{35,}|AQ\.[0-9A-Za-z_-]{30,})
 google-oauth-token  (?:ya29\.|GOCSPX-|1//0)[0-9A-Za-z_-]{20,}
 github-token        (?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})
+gitlab-token        GR1348941[A-Za-z0-9_-]{20,}
 !gitlab-token       gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas|ffct|wt|rtr)-[\w-]{20,}(?:\.[\w.-]{2,})?
-!slack-token        (?:xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,})
+!slack-token        (?:xox[a-z](?:\.?xox[a-z])?-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,})
 stripe-key          (?:[sr]k_(?:live|test|prod)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{20,})
 aws-access-key      (?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}.
 alibaba-access-key  LTAI[A-Za-z0-9]{12,26}.
@@ -140,7 +144,7 @@ npm-token           npm_[A-Za-z0-9]{36,}
 pypi-token          pypi-[A-Za-z0-9_-]{50,}
 telegram-bot-token  \d{8,10}:AA[A-Za-z0-9_-]{32,}
 sendgrid-key        SG\.[\w-]{16,32}\.[\w-]{32,}
-twilio-key          SK[0-9a-f]{32}.
+twilio-key          SK[0-9a-fA-F]{32}.
 huggingface-token   (?:hf|api_org)_[A-Za-z0-9]{30,}
 digitalocean-token  do[opr]_v1_[a-f0-9]{64}
 shopify-token       shp[a-z]{2,3}_[a-fA-F0-9]{32,}
@@ -151,7 +155,7 @@ vault-token         hv[sbr]\.[A-Za-z0-9_-]{20,}
 mailgun-key         key-[0-9a-f]{32}.
 mailgun-key         [0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}.
 mailchimp-key       [0-9a-f]{32}-us\d{1,2}.
-!grafana-token      (?:glsa|glc)_[A-Za-z0-9_+/=]{32,}
+!grafana-token      (?:(?:glsa|glc)_[A-Za-z0-9_+/=]{32,}|eyJrIjoi[A-Za-z0-9+/_=-]{60,})
 linear-key          lin_[a-z]+_[A-Za-z0-9]{32,}
 atlassian-token     (?:AT[A-Z]{2}T3[A-Za-z0-9_=-]{40,}|ATBB[A-Za-z0-9]{28,}|ATTA[a-f0-9]{60,})
 docker-token        dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}
@@ -202,12 +206,12 @@ contentful-token    CFPAT-[\w-]{40,}
 clojars-token       CLOJARS_[a-z0-9]{60}
 crates-token        cio[A-Za-z0-9]{32}.
 nuget-key           oy2[a-z0-9]{43}.
-artifactory-token   (?:AKCp[A-Za-z0-9]{60,}|cmVmdGtu[A-Za-z0-9+/=]{40,})
+artifactory-token   (?:AKCp[A-Za-z0-9]{60,}|cmVm[A-Za-z0-9]{56,})
 sonar-token         sq[pua]_[a-f0-9]{40}
 circleci-token      CCI(?:PAT|PRJ)_[A-Za-z0-9]{16,}_[a-f0-9]{40}
 buildkite-token     bk[a-z]{2}_[a-f0-9]{40}
 terraform-token     [A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}
-dynatrace-token     dt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{64}
+dynatrace-token     dt0[a-z]\d\d\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{64}
 elastic-key         essu_[A-Za-z0-9=+/_-]{40,}
 sourcegraph-token   sg[pd]_(?:[a-f0-9]{16}_|local_)?[a-f0-9]{40}
 typeform-token      tfp_[\w.=-]{40,}
@@ -218,12 +222,22 @@ twitter-token       A{20,}[A-Za-z0-9%]{40,}
 firebase-key        AAAA[\w-]{7}:[\w-]{100,}
 onepassword-token   (?:ops_eyJ[A-Za-z0-9+/=_-]{60,}|A3-[A-Z0-9]{6}-[A-Z0-9-]{11,12}(?:-[A-Z0-9]{5}){3})
 launchdarkly-key    (?:sdk|api|mob)-[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}.
-!harness-token      (?:pat|sat)\.[A-Za-z0-9_-]{22}\.[a-f0-9]{24}\.[A-Za-z0-9]{20}
+!harness-token      (?:pat|sat)\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}
 !payment-key        (?:rzp|shippo|duffel)_(?:live|test)_[\w=-]{14,}
 !payment-key        (?:FLWSECK[-_][\w-]{20,}|EZ[AT]K[A-Za-z0-9]{54,})
 !readme-key         rdme_[a-z0-9]{60,}
 !frameio-token      fio-u-[\w=-]{60,}
 infracost-key       ico-[A-Za-z0-9]{32}.
+adobe-secret        p8e-[A-Za-z0-9]{32}
+authress-key        (?:sc|ext|scauth|authress)_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,}\.[a-z0-9+/_=-]{30,}
+bedrock-key         ABSK[A-Za-z0-9+/]{100,}={0,2}
+!clickhouse-key     4b1d[A-Za-z0-9]{38}.
+intra42-secret      s-s4t2(?:ud|af)-[a-f0-9]{64}
+maxmind-key         [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk.
+!octopus-key        API-[A-Z0-9]{26}.
+!openshift-token    sha256~[A-Za-z0-9_-]{43}
+!scalingo-token     tk-us-[A-Za-z0-9_-]{48}
+!settlemint-token   sm_(?:aat|pat|sat)_[A-Za-z0-9]{16,}
 age-key             AGE-SECRET-KEY-1[0-9A-Z]{30,}
 crypt-hash          \$(?:2[abxy]?|apr1|1|5|6|7|y|argon2(?:id|i|d))\$[./A-Za-z0-9$=,+-]{20,}
 crypt-hash          \{S?SHA\d{0,3}\}[A-Za-z0-9+/]{27,}={0,2}
@@ -249,6 +263,7 @@ _HEADS = {
     "azure-devops-token": "AZDO",
     "asana-token": r"\d:[a-f0-9]{4}",
     "terraform-token": r"\.atlasv1\.",
+    "maxmind-key": "_mmk",
     "facebook-token": r"\d\|[\w-]{4}|EAA[A-Za-z0-9]",
 }
 
@@ -292,7 +307,7 @@ _DOUBLE, _SINGLE, _TICKS = (
     rf"{mark}(?P<{name}>[^{mark}\n]{{4,}}){mark}" for mark, name in (('"', "d"), ("'", "s"), ("`", "t"))
 )
 _QUOTED = f"(?:{_DOUBLE}|{_SINGLE}|{_TICKS})"
-_BARE = r"""(?P<bare>[^\x00-\x20\x7f"'`,;)\]}\[<>\\]{4,})"""
+_BARE = r"""(?P<bare>[^\x00-\x20\x7f"'`,;)\]}\[<>\\]{4,})(?:[\x00-\x20\x7f"'`,;)\]}<>\\]|$)"""
 _VALUE = f"(?:{_QUOTED}|{_BARE})"
 # What may stand between a name and its value: quotes, a bracket, emphasis; then `=`, `:`, `=>`, or a type and `=`.
 _CLOSED = r"""["'*`_]*\]?(?:\s?\[[\w*. ]{0,20}\])?"""
@@ -339,6 +354,7 @@ _HEADERS = (
         _with_digit,
     ),
     _context("cookie", r"cookie[\"']?:\s{0,8}[\"']?(?P<secret>[^\s\"'\[][^\r\n\"'\\<>]{7,})", _with_digit),
+    _context("cookie", r"[a-z]_(?:session|sid)=(?P<secret>[A-Za-z0-9%_.-]{20,})", _with_digit),
     _context("cookie", r"\s--cookie[ =][\"']?(?P<secret>[^\s\"'\[][^\r\n\"'\\<>]{7,})", _with_digit),
 )
 _COMMANDS = (
@@ -425,4 +441,5 @@ LONGEST_BLOCK = 100_000
 
 # ASCII text in Base64: a byte below 128 leaves its mark on the first three of every four characters.
 _QUAD = "[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
-ENCODED = {"base64": f"(?:{_QUAD}){{4,}}", "hex": r"(?:(?:[2-7][0-9a-fA-F]|0[9aAdD])[ :]?){12,}"}
+_PAIR = "(?:[2-7][0-9a-fA-F]|0[9aAdD])"
+ENCODED = {"base64": f"(?:{_QUAD}){{4,}}", "hex": f"{_PAIR}(?:[ :]?{_PAIR}){{11,}}"}

@@ -142,6 +142,7 @@ def _runs(encoding: str, data: bytes) -> Iterator[tuple[str, int, int]]:
             start -= 1
         while end < len(data) and data[end] in letters:
             end += 1
+        end += len(data[end : end + 2]) - len(data[end : end + 2].lstrip(b"=")) if encoding == "base64" else 0
         for decoded in _base64_decoded(data[start:end]) if encoding == "base64" else _hex_decoded(data[start:end]):
             if decoded:
                 yield decoded, start, end
@@ -150,7 +151,7 @@ def _runs(encoding: str, data: bytes) -> Iterator[tuple[str, int, int]]:
 
 def _base64_decoded(run: bytes) -> Iterator[str]:
     """The plain text in a run, decoded from its first character, or else from any of the next three."""
-    run = run.translate(_STANDARD)
+    run = run.rstrip(b"=").translate(_STANDARD)
     for phase in range(4):
         part = run[phase:]
         decoded = binascii.a2b_base64(part[: len(part) - (len(part) % 4 == 1)] + b"==")

@@ -115,7 +115,7 @@ def undressed(text: str) -> str:
 def leaks(secret: str, text: str) -> bool:
     """Whether eight characters in a row of the secret are still to be read."""
     body = _UNSEEN.sub("", re.sub(r"-----[A-Z ]+-----", "", secret))
-    shown = undressed(text)
+    shown = undressed(re.sub(r"\[redacted:[a-z0-9-]+\]", "", text))
     return any(body[begin : begin + WINDOW] in shown for begin in range(max(1, len(body) - WINDOW + 1)))
 
 

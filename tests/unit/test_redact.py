@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.attack.secret_kinds import KINDS
+from tests.attack.secrets import ANCHORS, CAUGHT_AT_LEAST, CLOTHINGS, attack, leaks
 from tests.seeded_secrets import IN_CONTEXT, SECRETS
 
+from moon import linear_regex, readings, secret_search
 from moon.config import Redact
-from moon.redact import Redactor, kept_rule_set, pattern_problem, redact
+from moon.redact import MOST_KNOWN, Redactor, kept_rule_set, pattern_problem, redact
 
 KEPT = [
     "commit 3f2a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a fixes it",
@@ -41,6 +45,15 @@ KEPT = [
     "the key is to write tests first",
     "# login / password\nlogin_i = 0 if netrc else 1",
     "Schlüssel: wichtig; token bucket: 10/s",
+    'integrity: "sha512-Xy3Kk0v1n8m4Zq2s9P7r6T5u4W3x2Y1z0A9b8C7d6E5f4G3h2I1j0K9l8M7n6O5p4Q3r2S1t0U9v8W7x6Y5z4A=="',
+    "toolu_01A09q90qw90lq917835lq9 and call_Vx8Kd2mQ7tR5bN1cZ4wE6yHs",
+    "private_key: Ed25519PrivateKey, tokens = TOK_UNARY_HOP1_B64, token = node?.token1",
+    "helpToken: '2. Generate a token with scopes: chat:read and chat:write'",
+    "color Token: '#ddd0c0'; line 1\nabc123 follows",
+    "\x1b[32mPASS\x1b[0m src/token.test.ts 12 tests\r\n",
+    "C:\\temp\\new\\x3d C:\\u003d 100%3 &amp;&amp; a&#x3d;b",
+    "aGVsbG8gd29ybGQsIHRoaXMgaXMgb25seSB0ZXh0IGluIEJhc2U2NA==",
+    "68656c6c6f20776f726c6420746869732069732074657874",
 ]
 
 
@@ -95,12 +108,159 @@ def test_user_patterns_come_first_and_name_the_marker() -> None:
 
 def test_a_user_pattern_does_not_eat_a_marker() -> None:
     once = redact("x " + SECRETS["github"], [("word", r"redacted|github")])
+    assert once.text == "x [redacted:github-token]"
     assert redact(once.text, [("word", r"redacted|github")]).text == once.text
 
 
-@pytest.mark.parametrize(("expression", "bad"), [("(", True), ("a*", True), ("a+", False)])
+def test_words_before_a_marker_give_nothing_away() -> None:
+    text = "password=[redacted:password]abcd1234 token: [redacted:secret]"
+    assert redact(text).text == text
+
+
+def test_a_user_pattern_is_looked_for_in_every_reading_and_in_letters_of_any_script() -> None:
+    patterns = [("ticket", r"заказ-\d+"), ("order", r"ACME-\d+")]
+    assert redact('{"a": "x\\u0041CME-77"} \u200bзаказ-12', patterns).text == (
+        '{"a": "x[redacted:order]"} \u200b[redacted:ticket]'
+    )
+
+
+@pytest.mark.parametrize(("expression", "bad"), [("(", True), ("a*", True), ("a+", False), (r"(?<=x)a", True)])
 def test_a_pattern_that_cannot_be_used_is_explained(expression: str, bad: bool) -> None:
     assert (pattern_problem(expression) is not None) is bad
+
+
+def test_without_the_engine_nothing_passes_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "re2", None)
+    for cached in (linear_regex.engine, linear_regex.compiled, secret_search._glance, readings._among):
+        cached.cache_clear()
+    with pytest.raises(linear_regex.EngineMissing) as caught:
+        redact("plain words")
+    assert "google-re2" in caught.value.message and "make venv" in caught.value.hint
+    linear_regex.engine.cache_clear()
+
+
+# Clothings.
+
+
+def test_secrets_are_seen_in_every_clothing_and_counted_once() -> None:
+    cases, leaked, twice = attack(KINDS, seed=2026)
+    assert cases == 416 and cases - len(leaked) >= CAUGHT_AT_LEAST, leaked
+    assert twice == []
+
+
+_TOKEN = SECRETS["github"]
+
+
+@pytest.mark.parametrize(
+    ("before", "clothed", "after"),
+    [
+        ("\x1b[32m", _TOKEN, "\x1b[0m end"),
+        ("log [1;32m", _TOKEN, "[0m end"),
+        ("\x1b]8;;https://x.example\x07", _TOKEN, "\x1b]8;;\x07"),
+        ('{"out": "done\\n', _TOKEN, '\\nmore"}'),
+        ('{"out": "{\\"t\\": \\"x\\\\t', _TOKEN, '\\"}"}'),
+        ("line=", "gh\\u0070" + _TOKEN[3:], " x"),
+        ("?q=a%3D", _TOKEN, "%22&b=1"),
+        ("?q=", _TOKEN.replace("_", "%5F"), "&b=1"),
+        ("?q=", _TOKEN.replace("_", "%255F"), "&b=1"),
+        ("<td>x&#x3d;", _TOKEN, "&quot;</td>"),
+        ("$'x\\x3d", _TOKEN.replace("_", "\\137"), "'"),
+        ("it is ", "\u200b".join((_TOKEN[:9], _TOKEN[9:20], _TOKEN[20:])), " there"),
+        ("> see ", _TOKEN[:20] + "\n> " + _TOKEN[20:], "\n> end"),
+        ("echo ", _TOKEN[:20] + "\\\n   " + _TOKEN[20:], " | x"),
+        ("subject: =?", _TOKEN.replace("_", "=5F"), " =3D x"),
+    ],
+)
+def test_only_the_secret_is_cut_out_of_its_clothing(before: str, clothed: str, after: str) -> None:
+    result = redact(before + clothed + after)
+    assert result.text == f"{before}[redacted:github-token]{after}"
+    assert result.counts == {"github-token": 1}
+
+
+@pytest.mark.parametrize("encode", ["base64", "hex", "base64 twice", "base64 in lines", "base64 in a path"])
+def test_an_encoded_run_with_a_secret_in_it_is_cut_out_whole(encode: str) -> None:
+    import base64
+
+    said = f"config: {_TOKEN} and more\n".encode()
+    run = {
+        "base64": base64.b64encode(said).decode(),
+        "hex": said.hex(),
+        "base64 twice": base64.b64encode(base64.b64encode(said)).decode(),
+        "base64 in lines": "\n".join(base64.encodebytes(said).decode().split()),
+        "base64 in a path": "/" + base64.b64encode(said).decode(),
+    }[encode]
+    result = redact(f"data: {run} end")
+    assert result.text == "data: [redacted:github-token] end"
+
+
+def test_one_clothed_and_one_plain_secret_go_both() -> None:
+    """They stand in different readings, so one look at the text is not enough."""
+    result = redact(f"a \\u0067{SECRETS['github'][1:]}\nb " + SECRETS["npm"])
+    assert result.text == "a [redacted:github-token]\nb [redacted:npm-token]"
+
+
+def test_a_secret_that_a_cut_lays_bare_goes_too() -> None:
+    """The first ends where its rule says; what is glued to it begins like a token only when it is gone."""
+    glued = f"<password>Ab3dEf6hIj</password>{SECRETS['aws']}"
+    result = redact(f"x={glued}")
+    assert SECRETS["aws"] not in result.text and "Ab3dEf6hIj" not in result.text
+
+
+def test_what_is_wrapped_next_to_a_whole_secret_stays() -> None:
+    lines = [SECRETS["aws"], "API2_HOST=db7.example", SECRETS["npm"], "2026-11-24 10:12 deploy", "v1.2.3 released"]
+    taken = ["[redacted:aws-access-key]", lines[1], "[redacted:npm-token]", *lines[3:]]
+    assert redact("\n".join(lines)).text == "\n".join(taken)
+
+
+def test_a_short_value_is_no_secret_elsewhere() -> None:
+    assert redact("DB_PASSWORD=q8Zr5tL\nso q8Zr5tL").text == "DB_PASSWORD=[redacted:password]\nso q8Zr5tL"
+    assert redact("DB_PASSWORD=q8Zr5tLm\nso q8Zr5tLm").text == "DB_PASSWORD=[redacted:password]\nso [redacted:password]"
+    assert redact("DB_PASSWORD=onlyletters\nonlyletters").text == "DB_PASSWORD=[redacted:password]\nonlyletters"
+
+
+def test_the_first_hundred_values_are_looked_for_elsewhere() -> None:
+    values = [f"Ab3dEf6h{number:03}" for number in range(MOST_KNOWN + 20)]
+    named = "".join(f"token: {value}\n" for value in values)
+    left = redact(f"{named}all: {' '.join(values)}").text
+    assert [value for value in values if value in left] == values[MOST_KNOWN:]
+    assert MOST_KNOWN == 100
+
+
+# Work.
+
+
+def _work(monkeypatch: pytest.MonkeyPatch, text: str) -> int:
+    """How many bytes the engine went over, and how many characters were read in all readings."""
+    done = [0]
+    search, prepared = linear_regex.ByteSearch.search, readings.Reading.__init__
+
+    def counted(self: linear_regex.ByteSearch, data: bytes, position: int = 0) -> linear_regex.Spans | None:
+        spans = search(self, data, position)
+        done[0] += (spans[0][1] if spans else len(data)) - position + 50
+        return spans
+
+    def read(self: readings.Reading, text: str, *given: object) -> None:
+        done[0] += len(text)
+        prepared(self, text, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linear_regex.ByteSearch, "search", counted)
+        patch.setattr(readings.Reading, "__init__", read)
+        redact(text)
+    return done[0]
+
+
+@pytest.mark.parametrize("anchor", ANCHORS)
+def test_work_grows_with_the_length_of_the_text_only(monkeypatch: pytest.MonkeyPatch, anchor: str) -> None:
+    short, long = (_work(monkeypatch, anchor * (size // len(anchor))) for size in (16_000, 64_000))
+    assert long < 4.8 * short + 20_000
+
+
+def test_work_is_bounded_where_every_cut_lays_bare_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain made to go on for ever: each secret is known by the end of the one before it."""
+    link = "AIza" + "Xy7" * 12
+    short, long = (_work(monkeypatch, link * number) for number in (100, 400))
+    assert long < 4.8 * short + 20_000
 
 
 def test_letters_that_grow_in_lower_case_do_not_shift_the_cut() -> None:
@@ -204,6 +364,26 @@ def test_redacting_twice_changes_nothing(pieces: list[str], glue: str) -> None:
     assert twice.total == 0
 
 
+@given(st.integers(), st.sampled_from(sorted(KINDS)), st.sampled_from(sorted(CLOTHINGS)), st.text(max_size=30))
+def test_clothed_secrets_go_at_once_and_for_good(seed: int, kind: str, clothing: str, around: str) -> None:
+    generator = random.Random(seed)
+    text, secret = KINDS[kind](generator)
+    once = redact(CLOTHINGS[clothing](generator, text, secret) + "\n" + around)
+    assert redact(once.text).text == once.text
+    assert clothing == "wrapped" or not leaks(secret, once.text)
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_any_text_passes(text: str) -> None:
     assert redact(text) == redact(text)
+
+
+@given(st.text(alphabet=st.sampled_from("\\u0074n%3D&#x;=+\x1b[m\u200b\ud800\n aZ9_-'\"`密码："), max_size=60))
+def test_a_reading_leads_back_to_where_it_came_from(text: str) -> None:
+    for reading in readings.readings(text):
+        assert len(reading.data) == len(reading.text)
+        last = 0
+        for place in range(len(reading.text)):
+            start, end = reading.origin(place, place + 1)
+            assert last <= start < end <= len(text) or reading.text[place] == ";"
+            last = start
