@@ -106,8 +106,7 @@ class Redactor:
         for reading in readings(text):
             spans = self._spans(reading, reading.text if reading.is_undressed else text, known, depth)
             if spans:
-                placed = (_placed(span, reading) for span in spans)
-                return without_overlap(placed)
+                return [_placed(span, reading) for span in without_overlap(spans)]
         return []
 
     def _spans(self, reading: Reading, text: str, known: dict[str, str], depth: int) -> list[Span]:

@@ -96,8 +96,8 @@ def _written_password(value: str) -> bool:
     return not said and _not_placeholder(value) and not _NAME_OF_ONE.search(value)
 
 
-def _number(value: str) -> bool:
-    return value.isdigit() and len(value) >= 6
+def _assigned_password(value: str) -> bool:
+    return _assigned(value) or (value.isdigit() and len(value) >= 6)
 
 
 def _encoded_pair(value: str) -> bool:
@@ -312,6 +312,8 @@ _VALUE = f"(?:{_QUOTED}|{_BARE})"
 # What may stand between a name and its value: quotes, a bracket, emphasis; then `=`, `:`, `=>`, or a type and `=`.
 _CLOSED = r"""["'*`_]*\]?(?:\s?\[[\w*. ]{0,20}\])?"""
 _OPERATOR = r"(?:\s?:\s?[\w.|\[\] ]{1,30}\s?=|[\s+]{0,3}(?:=>|:=|={1,3}|:)\**)[\s+]{0,3}\**"
+# All of these but a bare `=`, behind which a password may be a plain word.
+_LOOSER = r"(?:\s?:\s?[\w.|\[\] ]{1,30}\s?=|[\s+]{0,3}(?:=>|:=|={2,3}|:)\**|[\s+]{1,3}=|[\"'*`_\]]=)[\s+]{0,3}\**"
 _AS_VALUE = r"""["']?\s?,?\s{0,8}["']?(?:value|content)["']?\s?[:=]\s?"""
 _ASSIGN = f"{_CLOSED}(?:{_OPERATOR}|{_AS_VALUE})"
 _VARIANT = r"(?:\d{1,2}|[_-]?v\d|[_-](?:prod|production|dev|test|live|staging|base|value|old|new|primary|secondary))?"
@@ -321,19 +323,19 @@ _KEY_OF = (
     "|storage|subscription|service|master|admin|root|integration|ingest|ingestion|insert|write|read|deploy|webhook"
     "|server|sending|personal|hmac|aes|jwt|cookie|preshared|pre-shared|functions?|sharedaccess)"
 )
-_NAME = (
-    rf"(?:{_PASSWORD}|secret(?:[ _-]?(?:access[ _-]?)?key)?|token|credentials?|_auth(?:token)?"
+_OTHER_NAME = (
+    r"(?:secret(?:[ _-]?(?:access[ _-]?)?key)?|token|credentials?|_auth(?:token)?"
     rf"|{_KEY_OF}[ _.-]?key(?:[ _-]?secret)?|client-key-data|psk|_pat|_pass)"
 )
+_NAME = f"(?:{_PASSWORD}|{_OTHER_NAME})"
 _FLAGS = (
     "(?:password|passwd|pass|pwd|passphrase|token|api-?key|secret|access-key|secret-key|auth-token|auth-key|private-key"
     "|client-secret|storepass|keypass|bearer|credential)"
 )
 _LINK = r"(?:is|was|ist|es|est|lautet|to|è|é|\x82{1,3})"
-_SPOKEN = (
-    r"(?:password|passphrase|passcode|passwort|kennwort|contraseña|contrasena|mot de passe|senha|wachtwoord|\x81{2,6})"
-)
-_SPOKEN_LINK = rf"(?:[^\n:=.]{{0,40}}?\s{_LINK}\s{{1,3}}|\s?\**[:=]\s{{0,3}}\**|\x82)[\"'`*]*"
+_ABROAD = r"(?:passwort|kennwort|contraseña|contrasena|mot de passe|senha|wachtwoord|\x81{2,6})"
+_SPOKEN = rf"(?:password|passphrase|passcode|{_ABROAD})"
+_SPOKEN_LINK = rf"(?:[^\n:=.]{{0,40}}?\s{_LINK}\s{{1,3}}|\x82)[\"'`*]*"
 _REST_OF_LINE = r"[^\n|;]*?"
 _WORD = r"""["']?(?P<word>[^\x00-\x20\x7f"'\[]{3,})"""
 
@@ -398,16 +400,17 @@ _URLS = (
 _ASSIGNED = (
     _context("password", _PASSWORD + _VARIANT + _ASSIGN + _QUOTED, _written_password),
     _context("password", rf"(?:{_PASSWORD}|pass){_VARIANT}={_BARE}", _written_password),
-    _context("password", rf"{_PASSWORD}{_VARIANT}{_ASSIGN}(?P<number>\d{{6,}})", _number),
+    _context("password", rf"{_PASSWORD}{_VARIANT}{_CLOSED}(?:{_LOOSER}|{_AS_VALUE}){_BARE}", _assigned_password),
     _context("password", rf"<[\w:.-]{{0,40}}{_PASSWORD}>(?P<secret>[^<\s]{{4,}})</", _written_password),
     _context("secret", rf"<[\w:.-]{{0,40}}{_NAME}>(?P<secret>[^<\s]{{4,}})</", _assigned),
     _context("password", rf"login\s+\S+\s+password[ \t]+{_BARE}", _written_password),
     _context("password", rf"\(\s?[\"'][\w.-]{{0,40}}{_NAME}[\"']\s?,\s?{_QUOTED}", _assigned),
-    _context("secret", _NAME + _VARIANT + _ASSIGN + _VALUE, _assigned),
+    _context("secret", _OTHER_NAME + _VARIANT + _ASSIGN + _VALUE, _assigned),
     _context("password", rf"(?:^|\n)[^\s:]+:(?:5432|5433|6432|\*):[^\s:]+:[^\s:]+:{_BARE}", _not_placeholder),
 )
 _SAID = (
     _context("password", _SPOKEN + _SPOKEN_LINK + _BARE, _mixed),
+    _context("password", rf"{_ABROAD}\s?\**[:=]\s{{0,3}}[\"'`*]*{_BARE}", _mixed),
     _context("password", rf"(?:{_SPOKEN}|pass|pw)\s{_BARE}", _strong),
     _context(
         "seed-phrase",

@@ -59,7 +59,7 @@ def search(reading: Reading) -> Found:
     """Every secret in this reading that a rule knows, in one pass and one more for each rule that can match."""
     text, data = reading.text, reading.data
     found = Found([], {}, [], set())
-    for number in _glance()(data) or ():
+    for number in sorted(_glance()(data) or ()):
         if number < _BLOCKS:
             _search_rule(number, text, data, found)
         else:

@@ -106,8 +106,9 @@ def undressed(text: str) -> str:
         shown = html.unescape(urllib.parse.unquote(shown))
         shown = re.sub(r"\\u00([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), shown)
         shown = re.sub(r"\\+[nrt]", "\n", shown)
+    wrapped_runs = re.findall(r"[A-Za-z0-9+/]{16,}(?:\n[A-Za-z0-9+/]{2,})*", shown)
     shown = _UNSEEN.sub("", shown)
-    runs = re.findall(r"[A-Za-z0-9+/]{16,}", shown)
+    runs = [*(run.replace("\n", "") for run in wrapped_runs), *re.findall(r"[A-Za-z0-9+/]{16,}", shown)]
     opened = [base64.b64decode(run[: len(run) // 4 * 4]).decode("latin-1") for run in runs]
     return "\n".join([shown, *(_UNSEEN.sub("", each) for each in opened)])
 
