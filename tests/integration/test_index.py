@@ -188,7 +188,7 @@ def test_what_the_index_lost_is_put_back(moon: Moon) -> None:
         index.forget_segment(lost)
     key = moon.ledger()[-1]["session_key"]
     record = moon.ok("index", "--session", key, "--json").json()["stations"][-1]
-    assert "1 archives" in record["other_sessions"]
+    assert "1 archive " in record["other_sessions"]
     with open_reader(moon.home.text_index) as index:
         assert index.findable(lost)
 

@@ -102,7 +102,7 @@ def test_stores_of_every_sort(moon: Verifier) -> None:
     foreign.parent.mkdir(parents=True)
     foreign.write_bytes(b"not a database")
     found = {each["message"].split()[1].rstrip(":"): each for each in moon.found()["stores"]}
-    assert (found["old"]["level"], "jsonl store, 1 sessions" in found["old"]["message"]) == ("ok", True)
+    assert (found["old"]["level"], "jsonl store, 1 session" in found["old"]["message"]) == ("ok", True)
     assert (found["new"]["level"], "99" in found["new"]["message"]) == ("warn", True)
     assert "until Moon is updated" in found["new"]["hint"]
     assert found["foreign"]["level"] == "fail"

@@ -130,12 +130,11 @@ class World:
 
 
 def _kind(inner: Path) -> str:
-    """A file by what it is, not by which."""
-    return (
-        re.sub(r"[0-9a-f]{8,}|\d{4}-\d\d-\d\d\S*", "…", str(inner.parent / inner.suffix))
-        if len(inner.parts) > 1
-        else str(inner)
-    )
+    """A file by what it is, not by which: without hashes, dates, and the agent whose pages lie in a folder."""
+    if len(inner.parts) == 1:
+        return str(inner)
+    folder = inner.parent.parent if inner.suffix == ".md" and len(inner.parts) > 3 else inner.parent
+    return re.sub(r"[0-9a-f]{8,}|\d{4}-\d\d-\d\d\S*", "…", str(folder / inner.suffix))
 
 
 def _on_a_terminal(given: list[str], env: dict[str, str]) -> tuple[int, bytes]:

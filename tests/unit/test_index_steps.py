@@ -24,12 +24,12 @@ def test_indexed_means_that_a_search_finds_it() -> None:
     made = Made([A.sha256, B.sha256], messages=4)
     entry = entry_of(made, [A, B, C], {A.sha256, C.sha256}, fresh=[B.sha256, C.sha256])
     assert entry["indexed"] == [C.sha256, A.sha256]
-    assert entry["outcome"] == "failed" and "1 archives cannot be found" in entry["reason"]
+    assert entry["outcome"] == "failed" and "1 archive not found" in entry["reason"]
 
 
 def test_nothing_left_to_do() -> None:
     entry = entry_of(Made(), [A], {A.sha256}, fresh=[])
-    assert (entry["outcome"], entry["words"]) == ("nothing", "all 1 archives are indexed")
+    assert (entry["outcome"], entry["words"]) == ("nothing", "1 archive indexed already")
 
 
 def test_a_session_without_archives_says_so() -> None:

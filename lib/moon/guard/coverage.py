@@ -9,6 +9,7 @@ from moon.errors import ArchiveDamaged, DestructionRefused, MoonError
 from moon.fulltext import open_reader
 from moon.openclaw.transcript_store import Transcript, TranscriptStore
 from moon.paths import Home
+from moon.text import counted
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Identifier
 from moon.vault.set_aside import reads_back
@@ -29,12 +30,12 @@ class Coverage:
         """Why nothing destructive may follow; empty when it may."""
         found = []
         if self.missing:
-            found.append(f"{self.missing} of {self.events} events are not archived")
+            found.append(f"{self.missing} of {counted(self.events, 'event')} not archived")
         if self.damaged:
-            found.append(f"{len(self.damaged)} archives do not read back")
+            found.append(f"{counted(len(self.damaged), 'archive')} not read back as written")
         if self.unindexed:
             why = f": {self.index_problem}" if self.index_problem else ""
-            found.append(f"{len(self.unindexed)} archives cannot be found by a search{why}")
+            found.append(f"{counted(len(self.unindexed), 'archive')} not found by a search{why}")
         return found
 
 

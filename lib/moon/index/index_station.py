@@ -11,6 +11,7 @@ from moon.errors import MoonError
 from moon.index.index_steps import entry_of
 from moon.index.indexer import Indexer, IndexRenewing
 from moon.index.qmd_collection import update_collection
+from moon.text import counted
 from moon.vault.catalog import Catalog, Segment, open_catalog
 
 
@@ -45,7 +46,7 @@ def _wanted(catalog: Catalog, row: Row) -> list[Segment]:
 
 
 def _announce(found: list[Segment]) -> Entry:
-    return {"outcome": "nothing", "words": f"would see to it that {len(found)} archives are indexed"}
+    return {"outcome": "nothing", "words": f"would index what is missing of {counted(len(found), 'archive')}"}
 
 
 def _finish(context: Context, indexer: Indexer) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from moon.text import counted
 from moon.vault.catalog import Segment
 
 
@@ -29,7 +30,8 @@ class Made:
 
     def describe(self) -> str:
         """One line in words."""
-        words = f"{len(self.archives)} archives with {self.messages} messages indexed, {self.pages} pages written"
+        words = f"{counted(len(self.archives), 'archive')} with {counted(self.messages, 'message')} indexed, "
+        words += f"{counted(self.pages, 'page')} written"
         return words + "".join(f"; {problem}" for problem in self.problems)
 
 
@@ -57,11 +59,11 @@ def entry_of(made: Made, segments: list[Segment], findable: set[str], fresh: Ite
     }
     lost = [each.sha256 for each in segments if each.sha256 not in findable]
     if lost or made.problems:
-        reason = "; ".join(made.problems) or f"{len(lost)} archives cannot be found by a search"
+        reason = "; ".join(made.problems) or f"{counted(len(lost), 'archive')} not found by a search"
         return {**entry, "outcome": "failed", "code": "not_indexed", "reason": reason, "hint": HINT}
     if made.archives or made.pages:
         return {**entry, "outcome": "done"}
-    words = f"all {len(segments)} archives are indexed" if segments else "no archive of this session yet"
+    words = f"{counted(len(segments), 'archive')} indexed already" if segments else "no archive of this session yet"
     return {**entry, "outcome": "nothing", "words": words}
 
 

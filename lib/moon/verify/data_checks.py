@@ -13,6 +13,7 @@ from moon.errors import ArchiveDamaged, MoonError
 from moon.files import unusable
 from moon.fulltext import IndexMissing, open_reader
 from moon.paths import Home
+from moon.text import counted
 from moon.vault.ledger import Ledger, Line
 from moon.vault.verify import unnamed_files, verify
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
@@ -109,12 +110,14 @@ def _damage(errors: Iterable[MoonError]) -> Findings:
 def _check_files(home: Home, lines: list[Line]) -> Findings:
     missing = [line["archive_path"] for line in lines if not (home.root / line["archive_path"]).is_file()]
     if missing:
-        words = f"{len(missing)} of {len(lines)} archives are gone: {_names(map(Path, missing))}"
+        words = f"{len(missing)} of {counted(len(lines), 'archive')} gone: {_names(map(Path, missing))}"
         yield Finding(
             "archives", FAIL, words, "`moon-archive --repair` makes them anew where it can", str(home.root / missing[0])
         )
     else:
-        yield Finding("archives", OK, f"{len(lines)} archives, and the chain of the ledger holds; --deep reads them")
+        yield Finding(
+            "archives", OK, f"{counted(len(lines), 'archive')}, and the chain of the ledger holds; --deep reads them"
+        )
 
 
 def check_index(home: Home, deep: bool) -> Findings:
@@ -128,7 +131,9 @@ def check_index(home: Home, deep: bool) -> Findings:
             outdated = index.outdated
     except IndexMissing as error:
         if wanted:
-            yield Finding("index", WARN, f"{len(wanted)} archives and no index", "run `moon-index --all`", error.path)
+            yield Finding(
+                "index", WARN, f"{counted(len(wanted), 'archive')} and no index", "run `moon-index --all`", error.path
+            )
         return
     except ArchiveDamaged:
         return  # said by the check of the archives
@@ -136,16 +141,16 @@ def check_index(home: Home, deep: bool) -> Findings:
         yield Finding("index", FAIL, error.message, error.hint, error.path)
         return
     if damage or lost:
-        words = damage or f"a search does not find {len(lost)} of {len(wanted)} archives"
+        words = damage or f"a search does not find {len(lost)} of {counted(len(wanted), 'archive')}"
         yield Finding("index", FAIL, words, "run `moon-index --rebuild`", str(home.text_index))
     if missing:
-        words = f"{len(missing)} of {len(wanted)} archives are not indexed"
+        words = f"{len(missing)} of {counted(len(wanted), 'archive')} not indexed"
         yield Finding("index", WARN, words, "run `moon-index --all`", str(home.text_index))
     elif outdated:
         words = f"{outdated}; it can be searched"
         yield Finding("index", WARN, words, "`moon-index --rebuild` makes it better", str(home.text_index))
     elif not damage and not lost:
-        yield Finding("index", OK, f"{len(wanted)} archives" + (", each found by a search" if deep else ""))
+        yield Finding("index", OK, counted(len(wanted), "archive") + (", each found by a search" if deep else ""))
 
 
 def check_effects(home: Home) -> Findings:

@@ -19,6 +19,7 @@ from moon.openclaw.locate import Stores, open_stores, state_dir
 from moon.paths import Home
 from moon.programs import run
 from moon.qmd import Qmd, QmdFailed, complaint
+from moon.text import counted
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
 
 ASK_SECONDS = 30.0
@@ -125,7 +126,9 @@ def _judge_stores(stores: Stores) -> Findings:
             continue
         version = getattr(store, "version", 0)
         what = f"{store.generation} store" + (f", schema version {version}" if version else "")
-        yield Finding("stores", OK, f"agent {store.agent}: {what}, {count} sessions", path=str(stores.folder))
+        yield Finding(
+            "stores", OK, f"agent {store.agent}: {what}, {counted(count, 'session')}", path=str(stores.folder)
+        )
 
 
 def check_qmd(home: Home, config: Config) -> Findings:
