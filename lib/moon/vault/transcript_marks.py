@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from moon.openclaw.transcript_store import Transcript
 from moon.paths import Home
-from moon.vault.catalog import Catalog
+
+if TYPE_CHECKING:
+    # An idle tick reads the marks, and has no use for what writes them.
+    from moon.vault.catalog import Catalog
 
 Identity = tuple[str, str, str]
 
