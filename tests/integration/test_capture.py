@@ -174,6 +174,8 @@ def test_a_broken_copy_of_a_deleted_session_is_kept_and_not_tried_again(moon):
     cycles = len(moon.cycles())
     assert tick(moon, 30) == 0 and len(moon.cycles()) == cycles
     assert moon.run("archive", "--verify").code == 0
+    restored = moon.ok("archive", "--restore", "s1", "--to", str(moon.folder / "s1.jsonl"), "--json").json()
+    assert restored["details"][0]["set_aside"] == [line["sha256"]] and "quarantine" in restored["outcome"]
 
 
 def test_a_bomb_in_what_a_deletion_left_is_refused_and_kept_as_it_is(moon, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the idle tick knows of each transcript: cheap to read, and gone whenever the archive is not the one it tells of."""
+"""What the idle tick knows of each transcript: cheap to read, and gone when the archive is another than it tells of."""
 
 from __future__ import annotations
 

@@ -102,6 +102,8 @@ def run_restore(options: argparse.Namespace) -> int:
         report.fail(error)
     events = counted(sum(each.events for each in done), "event")
     report.outcome = f"restored {events} of {counted(len(done), 'transcript')} to {target}"
+    aside = sum(len(each.set_aside) for each in done)
+    report.outcome += f"; {aside} more could be no line and lie in archives/quarantine" if aside else ""
     finish(report, options.json and target != "-")
     return report.exit_code
 

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from moon.errors import ArchiveDamaged, SessionUnknown
 from moon.vault import segments
@@ -20,7 +21,8 @@ SPOOL_BYTES = 8 << 20
 @dataclass(frozen=True)
 class Restored:
     """What was rebuilt. `revised` counts events that OpenClaw changed after they were first archived; `damaged` names
-    the archives that no longer hold what the ledger says, so that what was rebuilt from them is not exact.
+    the archives that no longer hold what the ledger says, so that what was rebuilt from them is not exact. `set_aside`
+    are the SHA-256 of what could be no line: it lies in `archives/quarantine/` and is not in what was rebuilt.
     """
 
     agent: str
@@ -29,8 +31,9 @@ class Restored:
     events: int
     revised: int
     damaged: tuple[ArchiveDamaged, ...]
+    set_aside: tuple[str, ...] = ()
 
-    def as_detail(self) -> dict[str, str | int]:
+    def as_detail(self) -> dict[str, Any]:
         """The entry in a report's details."""
         return {
             "agent": self.agent,
@@ -39,6 +42,7 @@ class Restored:
             "events": self.events,
             "revised": self.revised,
             "damaged": len(self.damaged),
+            "set_aside": list(self.set_aside),
         }
 
 
@@ -80,7 +84,8 @@ def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[byte
                 continue
             writer.add(revised.latest(here, data), torn=part.torn and line == part.events)
     key = catalog.session_key(number)
-    return Restored(agent, key, session_id, writer.events, len(revised.places), tuple(damaged))
+    aside = tuple(sorted(digest.hex() for digest in catalog.set_aside(number)))
+    return Restored(agent, key, session_id, writer.events, len(revised.places), tuple(damaged), aside)
 
 
 def _lines(catalog: Catalog, files: list[Segment], damaged: list[ArchiveDamaged]) -> Iterator[tuple[Part, int, bytes]]:
