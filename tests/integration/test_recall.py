@@ -19,9 +19,9 @@ KEY = "agent:main:main"
 LONG = "\n".join(f"row {number}: nothing to see" for number in range(1500)) + "\nthe beacon colour is heliotrope\n"
 
 
-@pytest.fixture
-def moon(tmp_path: Path) -> Moon:
-    made = Moon(tmp_path)
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Moon:
+    made = Moon(tmp_path_factory.mktemp("indexed"))
     store = JsonlStoreBuilder(made.state_dir)
     store.put(
         KEY,
@@ -49,6 +49,11 @@ def moon(tmp_path: Path) -> Moon:
     made.ok("archive", "--all")
     made.ok("index", "--all")
     return made
+
+
+@pytest.fixture
+def moon(indexed: Moon, tmp_path: Path) -> Moon:
+    return indexed.copy(tmp_path)
 
 
 def ask(moon: Moon, *arguments: str, **options: Any) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def fake(tmp_path: Path) -> Fake:
     return Fake(tmp_path / "qmd")
 
 
-@pytest.fixture
-def moon(tmp_path: Path, fake: Fake) -> Moon:
-    made = Moon(tmp_path, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Moon:
+    made = Moon(tmp_path_factory.mktemp("indexed"))
     store = JsonlStoreBuilder(made.state_dir)
     store.put(
         "agent:main:a", "s1", [header("s1"), message("e1", "The ferry leaves at 7."), message("e2", "Fine weather.")]
@@ -63,7 +63,18 @@ def moon(tmp_path: Path, fake: Fake) -> Moon:
     )
     made.ok("archive", "--all")
     made.ok("index", "--all")
-    made.extra.update(MOON_QMD__ENABLED="true", MOON_QMD__BIN=str(fake.program), MOON_QMD__TIMEOUT_SECONDS="60")
+    return made
+
+
+@pytest.fixture
+def moon(indexed: Moon, tmp_path: Path, fake: Fake) -> Moon:
+    made = indexed.copy(tmp_path)
+    made.extra.update(
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        MOON_QMD__ENABLED="true",
+        MOON_QMD__BIN=str(fake.program),
+        MOON_QMD__TIMEOUT_SECONDS="60",
+    )
     return made
 
 

@@ -42,12 +42,17 @@ class Verifier(Moon):
         return [each["level"] for each in self.found(*arguments, **env)[check]]
 
 
-@pytest.fixture
-def moon(tmp_path: Path) -> Verifier:
-    made = Verifier(tmp_path, {"PATH": f"{tmp_path / 'programs'}:/usr/bin:/bin"})
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Moon:
+    made = Moon(tmp_path_factory.mktemp("sampled"), {"PATH": "/usr/bin:/bin"})
     shutil.copytree(ROOT / "tests" / "recorded" / "sqlite", made.state_dir)
     made.run("sample")
     return made
+
+
+@pytest.fixture
+def moon(sampled: Moon, tmp_path: Path) -> Verifier:
+    return Verifier(sampled.copy(tmp_path).folder, {"PATH": f"{tmp_path / 'programs'}:/usr/bin:/bin"})
 
 
 def only(findings: list[dict], level: str) -> dict:

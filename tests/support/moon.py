@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -89,6 +90,11 @@ class Moon:
         done = self.run(tool, *arguments, **options)
         assert done.code == 0, f"moon-{tool} {arguments}: exit {done.code}\n{done.stderr}"
         return done
+
+    def copy(self, folder: Path) -> Moon:
+        """The same Moon once more in a folder of its own: what many tests begin with is made once."""
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
+        return Moon(folder, dict(self.extra))
 
     def ledger(self) -> list[dict[str, Any]]:
         """The lines of the ledger."""
