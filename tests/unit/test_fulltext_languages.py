@@ -50,6 +50,12 @@ def test_a_sentence_tells_its_language(language: str) -> None:
     assert guess(TEXTS[language]) == language
 
 
+def test_a_guess_among_few_languages_knows_no_other() -> None:
+    assert guess(TEXTS["es"], "", ["de", "it"]) in ("", "it")
+    assert guess(TEXTS["es"], "", ["de", "es"]) == "es"
+    assert guess(TEXTS["ru"], "en", ["en", "de"]) == ""
+
+
 def test_a_short_text_is_in_the_language_of_what_was_said_before() -> None:
     assert guess("Ok!", "de") == "de"
     assert guess("Ok!") == ""

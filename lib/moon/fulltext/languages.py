@@ -253,22 +253,21 @@ def stop_words(language: str) -> frozenset[str]:
 
 
 @functools.cache
-def _languages_of(script: str) -> dict[str, tuple[str, ...]]:
-    """Stop word → the languages of a script that have it."""
+def _languages_by_stop_word(codes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Stop word → those of these languages that have it."""
     table: dict[str, tuple[str, ...]] = {}
-    for code, (written_in, _) in LANGUAGES.items():
-        if written_in == script:
-            for word in stop_words(code):
-                table[word] = (*table.get(word, ()), code)
+    for code in codes:
+        for word in stop_words(code):
+            table[word] = (*table.get(word, ()), code)
     return table
 
 
-def guess(text: str, before: str = "") -> str:
-    """The language of a text; `before` is that of what was said before, and is kept in doubt."""
-    return _guess(accented_words(text)[:_SAMPLE], before)
+def guess(text: str, before: str = "", among: Collection[str] = LANGUAGES) -> str:
+    """The language of a text, one of `among`; `before` is that of what was said before, and is kept in doubt."""
+    return _guess(accented_words(text)[:_SAMPLE], before, among)
 
 
-def _guess(found: Sequence[str], before: str) -> str:
+def _guess(found: Sequence[str], before: str, among: Collection[str] = LANGUAGES) -> str:
     sample = set(found)
     if not "".join(found).isascii():
         sample = {word for each in found for word in cut(bare(each))}
@@ -278,9 +277,9 @@ def _guess(found: Sequence[str], before: str) -> str:
     if not sample:
         return before
     script = _main_script(sample)
-    possible = [code for code, (written_in, _) in LANGUAGES.items() if written_in == script]
+    possible = tuple(code for code, (written_in, _) in LANGUAGES.items() if written_in == script and code in among)
     kept = before if before in possible or (script, before) == ("Han", "ja") else ""
-    found = _by_stop_words(sample, script, kept) if len(possible) > 1 else ""
+    found = _by_stop_words(sample, possible, kept) if len(possible) > 1 else ""
     usual = possible[0] if possible and script != "Latin" else ""
     return found or kept or usual
 
@@ -298,9 +297,9 @@ def _main_script(sample: Collection[str]) -> str:
     return best if other.get(best, 0) >= _FOREIGN_SHARE * len(sample) else "Latin"
 
 
-def _by_stop_words(sample: Set[str], script: str, before: str) -> str:
+def _by_stop_words(sample: Set[str], possible: tuple[str, ...], before: str) -> str:
     """The language whose stop words tell most, "" when too little; what was spoken before has a head start."""
-    table = _languages_of(script)
+    table = _languages_by_stop_word(possible)
     scores = {before: _LEAST} if before else {}
     for word in table.keys() & sample:
         languages = table[word]

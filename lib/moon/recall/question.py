@@ -127,7 +127,7 @@ def _stop_words(text: str, languages: Sequence[str]) -> frozenset[str]:
     """Those of the language that the question is in, where the archive holds it."""
     if set(languages) <= {"en"}:
         return STOP_WORDS
-    language = guess(text, languages[0])
+    language = guess(text, languages[0], languages)
     return stop_words(language) if language in languages and language != "en" else STOP_WORDS
 
 
