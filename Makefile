@@ -69,8 +69,9 @@ e2e: venv ## The same job against the real OpenClaw and QMD, installed into .cac
 	$(PY) tests/e2e/install.py
 	$(PY) -m pytest tests/e2e
 
-attack: venv ## What must hold against anything: one conversation in each of a hundred scripts, all the way
+attack: venv ## What must hold against anything: conversations in a hundred scripts, secrets in every clothing, slow text
 	$(PY) tests/attack/scripts.py
+	$(PY) tests/attack/secrets.py --harmless docs lib tests/recorded
 
 bench: venv ## What a tick and archiving cost, beside something measured in the same run
 	$(PY) tests/bench/bench_tick.py
