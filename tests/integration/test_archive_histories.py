@@ -335,9 +335,11 @@ def test_two_events_of_one_transcript_under_one_id_are_both_restored(tmp_path):
         events.message("e2", "end"),
     ]
     store.write("s1", lines)
-    archiver.archive("s1")
+    assert archiver.archive("s1").revisions == 0, "they stood there at the same time"
     assert archiver.held("s1") == Counter(lines)
     assert archiver.restored("s1") == b"".join(each + b"\n" for each in lines)
+    store.write("s1", [*lines, events.message("twin", "a third, later")])
+    assert archiver.archive("s1").revisions == 1
 
 
 def test_an_id_that_is_no_valid_text_is_archived_like_any_other(tmp_path):

@@ -14,6 +14,7 @@ from tests.support.moon import Moon, files_below
 from tests.support.stores import BUILDERS, JsonlStoreBuilder
 
 from moon.errors import HomeUnusable
+from moon.fulltext import open_reader
 from moon.vault import segments
 from moon.vault.archive_names import segment_by_prefix
 from moon.vault.catalog import discard, open_catalog
@@ -272,6 +273,26 @@ def test_index_and_pages_follow_a_pack_and_nothing_is_indexed_anew(chat, monkeyp
     chat.ok("archive", "--verify")
     again = chat.ok("index", "--all").json()["stations"][0]
     assert {entry["outcome"] for entry in again["sessions"]} == {"nothing"}
+
+
+def test_a_chat_of_many_days_is_one_unit_a_day_everywhere(tmp_path):
+    """Files, index, pages, and lines of the list: what is made for each archive does not add up."""
+    moon = Moon(tmp_path, extra={"TZ": "UTC", "MOON_TIMEZONE": "UTC"})
+    store = JsonlStoreBuilder(moon.state_dir)
+    lines = [events.header("s1")]
+    for day in range(1, 5):
+        for hour in range(3):
+            env = {"MOON_NOW": f"2026-11-{day:02d}T1{hour}:00:00.000Z"}
+            lines.append(events.message(f"e{day}-{hour}", f"still here on day {day} at {hour}"))
+            store.put(KEY, "s1", lines)
+            moon.ok("archive", "--session", KEY, env=env)
+            moon.ok("index", "--session", KEY, env=env)
+    today = 3
+    with open_reader(moon.home.text_index) as index:
+        assert index.counts() == {"segments": 3 + today, "messages": 12}
+    assert len(list(moon.home.markdown.rglob("*.md"))) == 3 + today
+    assert len(moon.ok("archive", "--list", "--json").json()["details"]) == 3 + today
+    assert moon.ok("status", "--json").json()["archives"]["archives"] == 3 + today
 
 
 def test_recall_finds_an_original_between_the_pack_and_the_next_index_run(chat):

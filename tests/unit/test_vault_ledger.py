@@ -267,3 +267,12 @@ def test_many_changed_events_need_little_memory(tmp_path, monkeypatch):
         store.write("s1", lines)
         archiver.archive("s1")
     assert archiver.restored("s1") == b"".join(each + b"\n" for each in lines)
+
+
+def test_links_are_an_agents_own_and_come_in_the_order_of_their_time(archiver):
+    ledger = Ledger(archiver.home.ledger)
+    for agent, when in (("main", "2026-11-20"), ("ops", "2026-11-21"), ("main", "2026-11-19")):
+        ledger.append({**link("shared"), "agent": agent, "linked_at": f"{when}T00:00:00.000Z"})
+    with open_catalog(archiver.home) as catalog:
+        assert [when[:10] for when in catalog.links("main", "shared")] == ["2026-11-19", "2026-11-20"]
+        assert [when[:10] for when in catalog.links("ops", "shared")] == ["2026-11-21"]

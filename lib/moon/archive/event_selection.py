@@ -63,12 +63,15 @@ def select_new(
     events: Iterable[StoredEvent],
     identify: Callable[[bytes], tuple[str, bytes]],
     archived: Callable[[str], set[bytes]],
+    in_earlier: Callable[[str], bool],
     tally: Tally,
 ) -> Iterator[Keep | SetAside]:
     """Go through a transcript and yield what must be stored; counts everything in `tally`.
 
-    `identify`: bytes → (name, digest). `archived`: name → the digests it is archived with.
-    The same event is kept once, however often it is seen; one with a known id and other bytes is kept as a revision;
+    `identify`: bytes → (name, digest). `archived`: name → the digests it is archived with. `in_earlier`: does a segment
+    before the one that is being written hold this name?
+    The same event is kept once, however often it is seen; one that an earlier segment holds with other bytes is kept as
+    a revision (two under one id in one segment are two events);
     a line without an id (malformed or foreign) is kept as often as it occurs; what cannot be a line is set aside.
     """
     for event in events:
@@ -91,7 +94,7 @@ def select_new(
         digests = archived(name)
         if digest in digests:
             continue
-        revision = bool(digests) and not name.startswith("#")
+        revision = bool(digests) and not name.startswith("#") and in_earlier(name)
         tally.new += 1
         tally.revisions += revision
         tally.torn = torn

@@ -100,8 +100,14 @@ def _store_new(
     archives: list[str] = []
     aside: list[tuple[str, str, int, str]] = []
     identifier = catalog.identifier(owner.number) if passed.resumed else Identifier()
-    plan = select_new(passed.events, identifier.identify, lambda name: catalog.digests(owner.number, name), tally)
     with contextlib.closing(_Archiver(catalog, owner, compress_from)) as archiver:
+        plan = select_new(
+            passed.events,
+            identifier.identify,
+            lambda name: catalog.digests(owner.number, name),
+            lambda name: catalog.is_in_other(owner.number, name, archiver.segment if archiver.lines else 0),
+            tally,
+        )
         for action in plan:
             if isinstance(action, SetAside):
                 sha256 = keep_aside(home, owner, action.data, action.reason)

@@ -16,11 +16,7 @@ MEMORY_NAMED = 4
 def segments_of_window(catalog: Catalog, agent: str, session_key: str, session_id: str) -> list[Segment]:
     """The session's archives since its last rollover; all of them when that leaves none."""
     found = list(catalog.segments(agent, session_id))
-    linked = [
-        line["linked_at"]
-        for line in catalog.ledger.links()
-        if (line["agent"], line["session_key"]) == (agent, session_key)
-    ]
+    linked = catalog.links(agent, session_key)
     since = [segment for segment in found if not linked or segment.archived_at > linked[-1]]
     return since or found
 

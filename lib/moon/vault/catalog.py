@@ -346,6 +346,11 @@ class Catalog:
         sql = "SELECT digest FROM events WHERE session = ? AND event_id = ?"
         return {digest for (digest,) in self.connection.execute(sql, (session, name))}
 
+    def is_in_other(self, session: int, name: str, segment: int) -> bool:
+        """Does any segment but this one hold an event of that name?"""
+        sql = "SELECT 1 FROM events WHERE session = ? AND event_id = ? AND segment != ? LIMIT 1"
+        return self.connection.execute(sql, (session, name, segment)).fetchone() is not None
+
     def lines_of(self, session: int, segment: int) -> dict[int, bytes]:
         """Line → hash of each event that is entered as lying in this segment."""
         sql = "SELECT line, digest FROM events WHERE session = ? AND segment = ?"
