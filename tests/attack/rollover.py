@@ -272,13 +272,15 @@ def one_run(field_: Field, number: int, way: str, delays: list[float], figures: 
     for tool in ("moon-archive", "moon-index"):
         field_.run(way, tool, "--session", key)
     token = f"token-{number}-{field_.dice.randrange(10**6)}"
-    usual = statistics.median(delays[-15:]) if delays else 1.0
-    wait = max(0.0, usual + field_.dice.uniform(-0.9, 0.1))
     method = "chat.send" if number % 4 < 2 else "agent"
     client = field_.connect()
-    began = time.time()
+    maps = set((field_.moon.home / "continuity").glob("*.md"))
     process = field_.start(way, "moon-rollover", "--session", key)
-    time.sleep(wait)
+    # The map is the last thing that is written before the intent and the reset: a moment that can be seen from outside.
+    while process.poll() is None and not set((field_.moon.home / "continuity").glob("*.md")) - maps:
+        time.sleep(0.001)
+    began = time.time()
+    time.sleep(field_.dice.uniform(0, 1.05 * (statistics.median(delays[-9:]) if delays else 0.1)))
     sent_at = time.time()
     sender = threading.Thread(target=send, args=(client, method, key, token, figures))
     sender.start()
@@ -331,7 +333,7 @@ def judge_run(
         "moon-again" in str(line["message"].get("idempotencyKey")) for line in field_.lines(key) if role(line) == "user"
     )
     if reset_at is not None and len(delays) < 200:
-        delays.append(min(reset_at - began, 6.0))
+        delays.append(max(0.0, min(reset_at - began, 6.0)))
     figures.counts["runs"] += 1
     figures.counts[f"runs by {method}, {way}"] += 1
     figures.counts["cut off and sent again by Moon"] += again > 0
