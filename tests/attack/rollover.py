@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "lib")]
+# In place of this folder, whose files have the names of modules that others import.
+sys.path[0:1] = [str(ROOT), str(ROOT / "lib")]
 
 from tests.e2e.harness import OpenClaw  # noqa: E402
 from tests.e2e.install import install  # noqa: E402
