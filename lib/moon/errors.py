@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from moon.documents import Problem
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 DONE = 0
 FAILED = 1
@@ -29,7 +31,7 @@ class MoonError(Exception):
         self.hint = hint
         self.path = path
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> Problem:
         """The entry of `errors` in a CommandReport."""
         return {"code": self.code, "message": self.message, "hint": self.hint, "path": self.path}
 

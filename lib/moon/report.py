@@ -8,6 +8,7 @@ from typing import Any
 
 from moon import schema
 from moon.clock import now_text
+from moon.documents import Problem
 from moon.errors import DONE, FAILED, PARTIAL, MoonError
 
 
@@ -19,7 +20,7 @@ class Report:
     outcome: str = "nothing to do"
     changed: bool = False
     details: list[Any] = field(default_factory=list)
-    errors: list[dict[str, str]] = field(default_factory=list)
+    errors: list[Problem] = field(default_factory=list)
     started_at: str = field(default_factory=now_text)
     started: float = field(default_factory=time.monotonic)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,13 +97,13 @@ def parse(kind: str, data: bytes | str, *, path: str = "") -> dict[str, Any]:
     return document
 
 
-def dump(kind: str, document: dict[str, Any]) -> str:
+def dump(kind: str, document: Mapping[str, object]) -> str:
     """Check a document and give its JSON text with a final newline."""
     check(kind, document)
     return dump_json(document, indent=1) + "\n"
 
 
-def write(kind: str, document: dict[str, Any], path: Path) -> None:
+def write(kind: str, document: Mapping[str, object], path: Path) -> None:
     """Check a document and write it atomically."""
     write_atomic(path, dump(kind, document).encode())
 

@@ -400,7 +400,7 @@ def test_what_cannot_be_unpacked_is_set_aside_once_and_counts_as_kept(tmp_path):
     store.write("s1", lines)
     change(store, "UPDATE transcript_events SET event_utf8_bytes = event_utf8_bytes + 1 WHERE seq = 1")
     made = archiver.archive("s1")
-    assert (made.set_aside, made.new) == (1, 2) and made.as_record()["outcome"] == "done"
+    assert (made.set_aside, made.new) == (1, 2) and made.as_entry()["outcome"] == "done"
     (kept,) = archiver.home.quarantine.glob("*.bin")
     assert kept.stat().st_size > 0
     (line,) = [line for line in Ledger(archiver.home.ledger).lines() if line["kind"] == "aside"]

@@ -8,7 +8,8 @@ from functools import reduce
 
 from moon import audit
 from moon.archive.transcript_archiver import Archived, archive_transcript
-from moon.cycle.station_runner import Context, Entry, Row
+from moon.cycle.station_runner import Context
+from moon.documents import Entry, Row
 from moon.errors import MoonError
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Transcript, TranscriptStore
@@ -33,7 +34,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
             archive_transcript(context.home, catalog, store, transcript, limit, whole=compares_whole(row))
             for store, transcript in found
         ]
-        return reduce(Archived.joined, done).as_record()
+        return reduce(Archived.joined, done).as_entry()
 
     if context.dry_run:
         yield handle
@@ -66,7 +67,7 @@ def _pack(context: Context, catalog: Catalog) -> None:
 
 def _held_of(stores: Stores, row: Row) -> Iterator[tuple[TranscriptStore, Transcript]]:
     """Each transcript that the row names and the stores still hold, what was left behind first."""
-    for place in row.get("places") or [row.get("place", "")]:
+    for place in row.get("places") or [""]:
         found = stores.locate(Transcript(row["agent"], row["session_key"], row["session_id"], place))
         if found is not None:
             yield found

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from moon.archive.event_selection import SEGMENT_BYTES, Keep, SetAside, Tally, select_new
+from moon.documents import Entry
 from moon.openclaw.transcript_store import Transcript, TranscriptPass, TranscriptStore
 from moon.paths import Home
 from moon.vault.catalog import Catalog, Identifier
@@ -49,13 +49,25 @@ class Archived:
             **{name: getattr(self, name) + getattr(other, name) for name in numbers},
         )
 
-    def as_record(self) -> dict[str, Any]:
-        """The session's entry in the station's record of a cycle document."""
+    def as_entry(self) -> Entry:
+        """What the station says of the session."""
         words = "unchanged since it was archived" if self.unchanged else f"{self.new} of {self.seen} events new"
         words += f", {self.revisions} of them changed" if self.revisions else ""
         words += "".join(f"; {note}" for note in self.notes)
         done = self.archives or self.set_aside
-        return {"outcome": "done" if done else "nothing", **asdict(self), "words": words}
+        return {
+            "outcome": "done" if done else "nothing",
+            "archives": self.archives,
+            "seen": self.seen,
+            "new": self.new,
+            "revisions": self.revisions,
+            "malformed": self.malformed,
+            "set_aside": self.set_aside,
+            "torn": self.torn,
+            "unchanged": self.unchanged,
+            "notes": self.notes,
+            "words": words,
+        }
 
 
 def archive_transcript(

@@ -10,7 +10,7 @@ from moon.cli.archive_repair import run_repair
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.cycle.cycle_document import Document
+from moon.documents import UsageDocument
 from moon.errors import UsageWrong
 from moon.openclaw.locate import open_stores
 from moon.openclaw.usage_rows import transcript_row, usage_document
@@ -70,7 +70,7 @@ def check_options(options: argparse.Namespace, wanted: list[str]) -> None:
         raise UsageWrong("--force goes with --restore or --repair", hint="see `moon-archive --help`")
 
 
-def select_everything(config: Config) -> Document:
+def select_everything(config: Config) -> UsageDocument:
     """Every transcript that any store holds, in whatever form, also those that no session points to any more."""
     stores = open_stores(config)
     held = by_session(holding.transcript for _, holding in stores.holdings())

@@ -10,11 +10,11 @@ from moon import config as configuration
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, local_date, now_ms, parse_ms
 from moon.config import Config
-from moon.cycle.cycle_document import Document
 from moon.distill.archive_distiller import read_events, read_record
 from moon.distill.archive_selection import Wanted
 from moon.distill.daily_memory import day_of
 from moon.distill.distill_station import work_for
+from moon.documents import UsageDocument
 from moon.errors import UsageWrong
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage_rows import transcript_row, usage_document
@@ -69,10 +69,10 @@ def _ended_on(home: Home, segment: Segment, zone_name: str) -> str:
     return local_date(parse_ms(last or segment.archived_at) or 0, zone_name).isoformat()
 
 
-def _select(found: list[Segment]) -> Callable[[Config], Document]:
+def _select(found: list[Segment]) -> Callable[[Config], UsageDocument]:
     sessions = dict.fromkeys(Transcript(each.agent, each.session_key, each.session_id) for each in found)
 
-    def select(config: Config) -> Document:
+    def select(config: Config) -> UsageDocument:
         rows = [transcript_row([each], due=["distill"], reason="asked for by name") for each in sessions]
         return usage_document(format_ms(now_ms()), rows, [])
 

@@ -9,8 +9,8 @@ from moon import output
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.cycle.cycle_document import Document
 from moon.cycle.station_runner import Select, take_lock
+from moon.documents import Row, UsageDocument
 from moon.errors import MoonError, UsageWrong
 from moon.index.index_station import work
 from moon.index.qmd_collection import update_collection
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 def select_archives(options: argparse.Namespace) -> Select:
     """The archives that the options name; they need no OpenClaw, only the ledger."""
 
-    def select(config: Config) -> Document:
+    def select(config: Config) -> UsageDocument:
         with open_catalog(Home.from_environment()) as catalog:
             found = select_segments(catalog, archives=options.archive, sessions=options.session, agent=options.agent)
         return usage_document(format_ms(now_ms()), _rows(found, only=bool(options.archive)), [])
@@ -56,15 +56,16 @@ def select_archives(options: argparse.Namespace) -> Select:
     return select
 
 
-def _rows(found: list[Segment], only: bool) -> list[Document]:
+def _rows(found: list[Segment], only: bool) -> list[Row]:
     """A row for each session; with `only`, it names the archives it is about."""
     grouped: dict[Transcript, list[str]] = {}
     for each in found:
         grouped.setdefault(Transcript(each.agent, each.session_key, each.session_id), []).append(each.sha256)
-    return [
-        {**transcript_row([session], due=["index"], reason="asked for by name"), **({"archives": shas} if only else {})}
-        for session, shas in grouped.items()
-    ]
+    rows = []
+    for session, shas in grouped.items():
+        row = transcript_row([session], due=["index"], reason="asked for by name")
+        rows.append({**row, "archives": shas} if only else row)
+    return rows
 
 
 def run_rebuild(wait_seconds: float, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from moon.cli.parser import Parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
 from moon.cycle import station_runner
-from moon.cycle.cycle_document import Document
+from moon.documents import Row, UsageDocument
 from moon.errors import UsageWrong
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
@@ -51,10 +51,10 @@ def run_station(
 def select_sessions(station: str, options: argparse.Namespace) -> station_runner.Select:
     """The sessions that the options name, with this one station due."""
 
-    def select(config: Config) -> Document:
+    def select(config: Config) -> UsageDocument:
         stores = open_stores(config)
         now = now_ms()
-        rows = [
+        rows: list[Row] = [
             {**row_of(read_one(config, store, entry, now), due=[station], reason="asked for by name"), "whole": True}
             for store, entry in _named(stores, options)
         ]

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from moon import schema
 from moon.clock import format_ms, now_ms, now_text
+from moon.documents import CycleDocument, Row, SessionRecord, StationRecord, UsageDocument
 from moon.errors import DocumentInvalid
 from moon.paths import Home
 
-Document = dict[str, Any]
+Document = CycleDocument
 STATIONS = ("archive", "index", "prune", "distill", "rollover")
 
 
-def new_cycle(usage: Document, origin: str) -> Document:
+def new_cycle(usage: UsageDocument, origin: str) -> Document:
     """A cycle document around a usage document. `origin`: `timer`, or `manual` for a person's pipe."""
     instant = now_ms()
     stamp = format_ms(instant).replace("-", "").replace(":", "").replace(".", "")
@@ -57,32 +58,32 @@ def parse(data: bytes, path: str = "") -> Document:
             hint="pipe in what `moon-sample --no-exec` or a station prints, or name a session with --session",
         ) from error
     if str(name).startswith("moon.usage/"):
-        return new_cycle(schema.parse("usage", data, path=path), "manual")
-    return schema.parse("cycle", data, path=path)
+        return new_cycle(cast(UsageDocument, schema.parse("usage", data, path=path)), "manual")
+    return cast(Document, schema.parse("cycle", data, path=path))
 
 
-def sessions_due(document: Document, station: str) -> list[Document]:
+def sessions_due(document: Document, station: str) -> list[Row]:
     """The usage rows of the sessions in which this station has work."""
     return [
         row for row in document["usage"]["sessions"] if station in row["due"] and station not in row.get("deferred", [])
     ]
 
 
-def record_of(document: Document, station: str) -> Document | None:
+def record_of(document: Document, station: str) -> StationRecord | None:
     """A station's record, or None when it has not worked yet."""
     return next((record for record in document["stations"] if record["station"] == station), None)
 
 
-def session_record(document: Document, station: str, row: Document) -> Document | None:
+def session_record(document: Document, station: str, row: Row) -> SessionRecord | None:
     """What a station did for the session of a usage row."""
     record = record_of(document, station)
     for entry in record["sessions"] if record else []:
         if all(entry[name] == row[name] for name in ("agent", "session_key", "session_id")):
-            return dict(entry)
+            return entry
     return None
 
 
-def outcomes(document: Document, row: Document) -> dict[str, str]:
+def outcomes(document: Document, row: Row) -> dict[str, str]:
     """What became of each station that was due in the session of a usage row.
 
     `unreachable` is a deferral because OpenClaw did not answer; what a cycle never came to counts as `failed`.
@@ -95,7 +96,7 @@ def outcomes(document: Document, row: Document) -> dict[str, str]:
     return found
 
 
-def set_record(document: Document, record: Document) -> None:
+def set_record(document: Document, record: StationRecord) -> None:
     """Add a station's record, or put it in place of the one from a run that was cut short."""
     others = [each for each in document["stations"] if each["station"] != record["station"]]
     document["stations"] = sorted([*others, record], key=lambda each: STATIONS.index(each["station"]))

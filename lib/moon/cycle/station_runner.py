@@ -15,12 +15,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from moon import audit, output
 from moon.clock import now_text
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
+from moon.documents import Entry, Row, SessionRecord, StationExtra, StationRecord, UsageDocument
 from moon.errors import (
     DONE,
     FAILED,
@@ -37,8 +38,6 @@ from moon.files import Lock, read_bounded
 from moon.paths import Home
 
 BIN = Path(__file__).resolve().parents[3] / "bin"
-Row = dict[str, Any]
-Entry = dict[str, Any]
 STDIN_LIMIT = 256 << 20
 
 
@@ -50,12 +49,12 @@ class Context:
     config: Config
     document: cycles.Document
     dry_run: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: StationExtra = field(default_factory=lambda: StationExtra())
 
 
 # A station's work: entered once, it gives a function that handles one session and returns its entry without the ids.
 Work = Callable[[Context], AbstractContextManager[Callable[[Row], Entry]]]
-Select = Callable[[Config], cycles.Document]
+Select = Callable[[Config], UsageDocument]
 
 
 @dataclass(frozen=True)
@@ -131,27 +130,33 @@ def _read_stdin() -> bytes:
 def do_work(station: str, work: Work, context: Context) -> None:
     """Handle every session that is due and put the station's record into the document."""
     document = context.document
-    record: dict[str, Any] = {"station": station, "started_at": now_text(), "finished_at": None, "sessions": []}
+    started_at, sessions = now_text(), list[SessionRecord]()
     with work(context) as handle:
         for row in cycles.sessions_due(document, station):
-            record["sessions"].append(_one(station, handle, row, context))
-    record.update(context.extra)
-    record["finished_at"] = now_text()
+            sessions.append(_one(station, handle, row, context))
+    record: StationRecord = {
+        "station": station,
+        "started_at": started_at,
+        "finished_at": now_text(),
+        "sessions": sessions,
+        **context.extra,
+    }
     cycles.set_record(document, record)
 
 
-def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Context) -> Entry:
+def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Context) -> SessionRecord:
     """One session; an error in it is part of the record and no reason to stop the rest."""
     started = time.monotonic()
-    entry: Entry = {name: row[name] for name in ("agent", "session_key", "session_id")}
     try:
-        entry.update(handle(row))
+        done = handle(row)
     except Exception as error:
         failure = error if isinstance(error, MoonError) else unexpected(error)
         if failure.code == "unexpected" and os.environ.get("MOON_DEBUG"):
             raise
         outcome = "refused" if isinstance(failure, DestructionRefused) else "failed"
-        entry.update(outcome=outcome, code=failure.code, reason=failure.message, hint=failure.hint)
+        done = {"outcome": outcome, "code": failure.code, "reason": failure.message, "hint": failure.hint}
+    whose = {"agent": row["agent"], "session_key": row["session_key"], "session_id": row["session_id"]}
+    entry = cast(SessionRecord, {**whose, **{name: value for name, value in done.items() if name != "audit"}})
     if not context.dry_run and entry["outcome"] != "nothing":
         audit.record(
             context.home,
@@ -164,9 +169,8 @@ def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Contex
             duration_ms=int((time.monotonic() - started) * 1000),
             ids=entry.get("archives") or entry.get("ids") or [],
             reason=entry.get("reason", ""),
-            **entry.get("audit", {}),
+            **done.get("audit", {}),
         )
-    entry.pop("audit", None)
     return entry
 
 
@@ -198,7 +202,7 @@ def start_station(home: Home, station: str, document: cycles.Document, lock: Loc
         ) from error
 
 
-def entries(document: cycles.Document, station: str = "") -> list[tuple[str, Entry]]:
+def entries(document: cycles.Document, station: str = "") -> list[tuple[str, SessionRecord]]:
     """(station, session entry) of every record, or of one station's."""
     return [
         (record["station"], entry)

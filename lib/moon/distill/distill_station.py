@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from moon.cycle.station_runner import Context, Entry, Row
+from moon.cycle.station_runner import Context
 from moon.distill.archive_distiller import audit_fields, carry_out, read_record
 from moon.distill.archive_selection import Record, Step, Wanted, select_archives
 from moon.distill.distiller import Engine
+from moon.documents import Entry, Row
 from moon.errors import HomeUnusable, MoonError
 from moon.model.provider_state import ModelMemory
 from moon.model.providers import open_model

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from moon.cycle.cycle_document import session_record
-from moon.cycle.station_runner import Context, Entry, Row
+from moon.cycle.station_runner import Context
+from moon.documents import Entry, Row
 from moon.errors import MoonError
 from moon.index.index_steps import entry_of
 from moon.index.indexer import Indexer, IndexRenewing
@@ -26,12 +27,12 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
 
         def handle(row: Row) -> Entry:
             found = _wanted(catalog, row)
-            archived = session_record(context.document, "archive", row) or {}
+            archived = session_record(context.document, "archive", row)
             try:
                 made, findable = indexer.add(found)
             except IndexRenewing as error:
                 return {"outcome": "deferred", "code": error.code, "reason": error.message, "hint": error.hint}
-            return entry_of(made, found, findable, archived.get("archives", []))
+            return entry_of(made, found, findable, archived.get("archives", []) if archived else [])
 
         with contextlib.closing(indexer):
             yield handle

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from moon.documents import Entry
 from moon.text import counted
 from moon.vault.catalog import Segment
 
@@ -45,12 +45,13 @@ def plan_steps(
             yield step
 
 
-def entry_of(made: Made, segments: list[Segment], findable: set[str], fresh: Iterable[str]) -> dict[str, Any]:
+def entry_of(made: Made, segments: list[Segment], findable: set[str], fresh: Iterable[str]) -> Entry:
     """The session's entry in the station's record.
 
     `indexed` holds, of the archives that this cycle made or entered, those that a search can find.
     """
-    entry: dict[str, Any] = {
+    entry: Entry = {
+        "outcome": "done",
         "archives": made.archives,
         "indexed": [sha for sha in dict.fromkeys([*fresh, *made.archives]) if sha in findable],
         "messages": made.messages,
@@ -62,7 +63,7 @@ def entry_of(made: Made, segments: list[Segment], findable: set[str], fresh: Ite
         reason = "; ".join(made.problems) or f"{counted(len(lost), 'archive')} not found by a search"
         return {**entry, "outcome": "failed", "code": "not_indexed", "reason": reason, "hint": HINT}
     if made.archives or made.pages:
-        return {**entry, "outcome": "done"}
+        return entry
     words = f"{counted(len(segments), 'archive')} indexed already" if segments else "no archive of this session yet"
     return {**entry, "outcome": "nothing", "words": words}
 

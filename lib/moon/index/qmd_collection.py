@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from moon import audit
 from moon.config import Config
+from moon.documents import QmdOutcome
 from moon.errors import MoonError
 from moon.output import say
 from moon.paths import Home
 from moon.qmd import Qmd
 
 
-def update_collection(home: Home, config: Config, cycle_id: str = "") -> dict[str, Any]:
+def update_collection(home: Home, config: Config, cycle_id: str = "") -> QmdOutcome:
     """Tell QMD about new pages; the `qmd` field of the station's record. A change and a failure are audited."""
     result = _update(home, config)
     if result["outcome"] in ("done", "failed"):
@@ -22,7 +21,7 @@ def update_collection(home: Home, config: Config, cycle_id: str = "") -> dict[st
     return result
 
 
-def _update(home: Home, config: Config) -> dict[str, Any]:
+def _update(home: Home, config: Config) -> QmdOutcome:
     if config.qmd.enabled is False:
         return {"outcome": "off", "reason": "qmd.enabled is false"}
     if not home.markdown.is_dir():

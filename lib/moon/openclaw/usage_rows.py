@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from moon.documents import Row, UsageDocument
 from moon.errors import MoonError
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage import Reading
-
-Row = dict[str, Any]
 
 
 def row_of(
@@ -57,7 +55,7 @@ def transcript_row(transcripts: Sequence[Transcript], *, due: Sequence[str], rea
     }
 
 
-def usage_document(taken_at: str, rows: Sequence[Row], problems: Iterable[MoonError]) -> Row:
+def usage_document(taken_at: str, rows: Sequence[Row], problems: Iterable[MoonError]) -> UsageDocument:
     """The `moon.usage/1` document around its rows."""
     providers = [row["provider"] for row in rows if "provider" in row]
     return {

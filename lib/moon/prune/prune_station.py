@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from moon.config import Config
-from moon.cycle.station_runner import Context, Entry, Row
+from moon.cycle.station_runner import Context
+from moon.documents import Entry, Row
 from moon.errors import OpenClawFailed
 from moon.guard.activity import GatewayAway, InUse, current, require_idle
 from moon.guard.coverage import Coverage, require_coverage

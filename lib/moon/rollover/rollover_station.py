@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from moon.cycle.station_runner import Context, Entry, Row
+from moon.cycle.station_runner import Context
+from moon.documents import Entry, Row
 from moon.guard.activity import GatewayAway, InUse, current, require_idle
 from moon.guard.coverage import require_coverage
 from moon.openclaw.gateway import Gateway, Underway

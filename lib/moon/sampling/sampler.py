@@ -9,12 +9,13 @@ from moon.clock import format_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle.session_states import Owed, SessionState, State
+from moon.documents import Row
 from moon.errors import NOTICES, DocumentInvalid, MoonError, StoreAbsent
 from moon.files import Lock
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage import Measured, Reading, measure
-from moon.openclaw.usage_rows import Row, row_of, usage_document
+from moon.openclaw.usage_rows import row_of, usage_document
 from moon.paths import Home
 from moon.sampling.thresholds import Decision, decide, finish_rollover, outlives, settle, settle_owed
 from moon.sampling.transcripts_due import in_order, select_due, with_work, work_for

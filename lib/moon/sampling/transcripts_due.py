@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from moon.cycle.cycle_document import STATIONS
 from moon.cycle.session_states import Owed
+from moon.documents import Row
 from moon.openclaw.transcript_store import Holding, Transcript
-from moon.openclaw.usage_rows import Row, transcript_row
+from moon.openclaw.usage_rows import transcript_row
 from moon.sampling.thresholds import is_waiting
 
 Identity = tuple[str, str, str]

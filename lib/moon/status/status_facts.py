@@ -17,6 +17,7 @@ from moon.clock import format_ms, local_date, now_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle import session_states as states
+from moon.documents import CycleDocument
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader
@@ -107,7 +108,7 @@ def _heartbeat(heartbeat: int, interval: int, now: int) -> Document:
     }
 
 
-def _latest_cycle(home: Home, cycle_id: str) -> Document | None:
+def _latest_cycle(home: Home, cycle_id: str) -> CycleDocument | None:
     """The cycle that the state has not taken in yet."""
     if not cycle_id:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 from moon.clock import format_ms
 from moon.cycle.cycle_document import next_station, outcomes
 from moon.cycle.session_states import SessionState
+from moon.documents import CycleDocument
 
 SHOWN = ("time", "action", "outcome", "reason", "cycle_id")
 Actions = dict[tuple[str, str], dict[str, str]]
@@ -29,7 +30,7 @@ def last_actions(lines: Iterable[bytes]) -> Actions:
     return found
 
 
-def open_cycle(document: dict[str, Any]) -> dict[str, Any] | None:
+def open_cycle(document: CycleDocument) -> dict[str, Any] | None:
     """The unfinished cycle of a cycle document; None when it is finished."""
     if document["finished_at"] is not None:
         return None
@@ -41,12 +42,14 @@ def open_cycle(document: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def without_done(session: SessionState, cycle: dict[str, Any] | None) -> SessionState:
+def without_done(session: SessionState, cycle: CycleDocument | None) -> SessionState:
     """The session less what the latest cycle did for it, which moon-sample takes in at its next tick."""
     done: set[str] = set()
-    for row in cycle["usage"]["sessions"] if cycle else []:
+    if cycle is None:
+        return session
+    for row in cycle["usage"]["sessions"]:
         if (row["agent"], row["session_id"]) == (session.agent, session.session_id):
-            done |= {name for name, outcome in outcomes(cycle or {}, row).items() if outcome in ("done", "nothing")}
+            done |= {name for name, outcome in outcomes(cycle, row).items() if outcome in ("done", "nothing")}
     return session._replace(pending=tuple(station for station in session.pending if station not in done))
 
 

@@ -1,0 +1,161 @@
+"""What stations hand to each other, as types: rows, entries, records, lines of the ledger.
+
+Each type mirrors a schema in `schemas/`, and `tests/contract/test_documents.py` holds the two together: a field that is
+added in one place and forgotten in the other fails. Fields that may be missing stand in a base with `total=False`,
+because Python 3.10 has no other way to say so. A type says what a document looks like; that one really does is checked
+against its schema wherever it is read or written.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Problem(TypedDict):
+    """An error as documents carry it."""
+
+    code: str
+    message: str
+    hint: str
+    path: str
+
+
+class _RowFields(TypedDict, total=False):
+    provider: str
+    deferred: list[str]
+    reason: str
+    resume: bool
+    places: list[str]
+    whole: bool
+    archives: list[str]
+
+
+class Row(_RowFields):
+    """A session of a usage document: how full it is, and what is due. Numbers that are not known are None."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    used_tokens: int | None
+    window_tokens: int | None
+    budget_tokens: int | None
+    ratio: float | None
+    fresh: bool
+    age_seconds: int | None
+    active: bool
+    state: str
+    due: list[str]
+
+
+class _UsageFields(TypedDict, total=False):
+    problems: list[Problem]
+
+
+class UsageDocument(_UsageFields):
+    """`moon.usage/1`: what one look at all sessions found."""
+
+    schema: str
+    taken_at: str
+    provider: str
+    sessions: list[Row]
+
+
+class _EntryFields(TypedDict, total=False):
+    words: str
+    reason: str
+    hint: str
+    code: str
+    backoff: bool
+    archives: list[str]
+    ids: list[str]
+    # archive
+    seen: int
+    new: int
+    revisions: int
+    malformed: int
+    set_aside: int
+    torn: bool
+    unchanged: bool
+    notes: list[str]
+    # index
+    indexed: list[str]
+    messages: int
+    pages: int
+    # prune
+    events_before: int
+    events_after: int
+    used_before: int | None
+    used_after: int | None
+    # distill
+    memory_files: list[str]
+    # rollover
+    rollover_id: str
+    to_session_key: str
+    to_session_id: str
+
+
+class SessionRecord(_EntryFields):
+    """What a station did for one session, as a cycle document keeps it."""
+
+    agent: str
+    session_key: str
+    session_id: str
+    outcome: str
+
+
+class _AuditFields(TypedDict, total=False):
+    audit: dict[str, object]
+
+
+class Entry(_EntryFields, _AuditFields):
+    """What a station's work says of one session; the runner adds whose it is. `audit` goes into the audit line only."""
+
+    outcome: str
+
+
+class _QmdFields(TypedDict, total=False):
+    reason: str
+    hint: str
+    files: int
+    changed: int
+
+
+class QmdOutcome(_QmdFields):
+    """What telling QMD about new pages came to."""
+
+    outcome: str
+
+
+class StationExtra(TypedDict, total=False):
+    """What a station adds to its record beside its sessions."""
+
+    packed: str
+    qmd: QmdOutcome
+    rebuilt: str
+    renewing: str
+    other_sessions: str
+
+
+class StationRecord(StationExtra):
+    """What one station did in a cycle. `finished_at` is None while it is at work."""
+
+    station: str
+    started_at: str
+    finished_at: str | None
+    sessions: list[SessionRecord]
+
+
+class _CycleFields(TypedDict, total=False):
+    resumed: int
+
+
+class CycleDocument(_CycleFields):
+    """`moon.cycle/1`: one trip down the pipeline."""
+
+    schema: str
+    cycle_id: str
+    origin: str
+    created_at: str
+    finished_at: str | None
+    usage: UsageDocument
+    stations: list[StationRecord]
