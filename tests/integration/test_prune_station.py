@@ -14,7 +14,6 @@ from tests.support.stores import NOW_MS
 
 from moon.clock import format_ms
 from moon.fulltext.index_seal import break_seal
-from moon.openclaw import openclaw_command
 from moon.prune.shrinkage import Extent, shrinkage
 
 
@@ -311,33 +310,30 @@ def test_a_gateway_that_does_not_say_whether_a_run_is_active(gateway, plan, stat
     assert gateway.calls(*DESTRUCTIVE) == []
 
 
-def test_a_gateway_that_hangs(gateway, monkeypatch):
-    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
-    gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="0.5")
+def test_a_gateway_that_hangs(gateway):
+    gateway.hurry()
     gateway.behave(list="hang")
     assert gateway.run("prune", "--session", KEY) == 0
     assert "no answer in time" in gateway.entry("prune")["reason"]
 
 
 @pytest.mark.parametrize("mood", ["lie", "garbage", "error0", "no", "hang"])
-def test_compaction_that_did_not_happen_is_a_failure_whatever_was_said(gateway, monkeypatch, mood):
-    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
-    gateway.set(MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="1")
+def test_compaction_that_did_not_happen_is_a_failure_whatever_was_said(gateway, mood):
+    gateway.hurry()
     gateway.behave(compact=mood)
     before = gateway.transcript()
     assert gateway.run("prune", "--session", KEY) == 1
     entry = gateway.entry("prune")
     assert entry["outcome"] == "failed" and "did not shrink" in entry["reason"] and entry["hint"]
     assert gateway.transcript() == before
-    gateway.behave()
+    gateway.relax()
     assert gateway.run("prune", "--session", KEY) == 0, "the next attempt succeeds"
     assert gateway.entry("prune")["outcome"] == "done"
 
 
 @pytest.mark.parametrize("mood", ["silent", "hang_after"])
-def test_compaction_that_happened_is_a_success_whatever_was_said(gateway, monkeypatch, mood):
-    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 1)
-    gateway.set(MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="2")
+def test_compaction_that_happened_is_a_success_whatever_was_said(gateway, mood):
+    gateway.hurry()
     gateway.behave(compact=mood)
     assert gateway.run("prune", "--session", KEY) == 0
     assert gateway.entry("prune")["outcome"] == "done"

@@ -22,7 +22,6 @@ from tests.support.stores import NOW_MS
 from moon.clock import format_ms
 from moon.errors import LockBusy
 from moon.files import exclusively
-from moon.openclaw import openclaw_command
 from moon.openclaw.gateway import Gateway as Port
 from moon.rollover import map_delivery, map_making, window_opening
 from moon.vault.ledger import Ledger
@@ -264,16 +263,15 @@ def test_prepared_and_then_no_longer_due_is_forgotten(gateway):
 
 
 @pytest.mark.parametrize("mood", ["lie", "garbage", "error0", "no", "hang"])
-def test_a_reset_that_did_not_happen(gateway, monkeypatch, mood):
-    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
-    gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="2")
+def test_a_reset_that_did_not_happen(gateway, mood):
+    gateway.hurry()
     gateway.behave(reset=mood)
     assert gateway.run("rollover", "--session", KEY) == 1
     entry = gateway.entry("rollover")
     assert entry["outcome"] == "failed" and "no new window" in entry["reason"] and entry["hint"]
     assert (gateway.resets(), gateway.maps(), gateway.links()) == (0, [], [])
     assert gateway.calls("agent") == [], "no map goes into a window that is not new"
-    gateway.behave()
+    gateway.relax()
     assert gateway.run("rollover", "--session", KEY) == 0
     if mood not in ("no", "error0"):
         assert gateway.entry("rollover")["outcome"] == "deferred", "it may come yet"
@@ -284,22 +282,20 @@ def test_a_reset_that_did_not_happen(gateway, monkeypatch, mood):
 
 @pytest.mark.parametrize("action", ["reset", "agent"])
 @pytest.mark.parametrize("mood", ["silent", "hang_after"])
-def test_what_happened_counts_whatever_was_said(gateway, monkeypatch, action, mood):
-    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
-    gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="3", MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="3")
+def test_what_happened_counts_whatever_was_said(gateway, action, mood):
+    gateway.hurry()
     gateway.behave(**{action: mood})
     assert gateway.run("rollover", "--session", KEY) == 0
     complete(gateway)
 
 
 @pytest.mark.parametrize("mood", ["lie", "garbage", "error0", "hang"])
-def test_a_map_that_did_not_arrive_is_delivered_later_once(gateway, monkeypatch, mood):
-    monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", 0.5)
-    gateway.set(MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS="2")
+def test_a_map_that_did_not_arrive_is_delivered_later_once(gateway, mood):
+    gateway.hurry()
     gateway.behave(agent=mood)
     assert gateway.run("rollover", "--session", KEY) == 1
     assert "did not arrive" in gateway.entry("rollover")["reason"]
-    gateway.behave()
+    gateway.relax()
     gateway.later(600)
     assert gateway.run("rollover", "--session", KEY) == 0
     complete(gateway)
@@ -433,13 +429,12 @@ def test_what_was_never_carried_out_is_begun_anew_when_that_is_certain(by_comman
 
 def test_a_time_out_in_the_middle_of_a_reset_is_no_end(by_socket):
     gateway = by_socket
-    gateway.set(MOON_OPENCLAW__TIMEOUT_SECONDS="0.5")
-    gateway.behave(delay={"reset": 1.5})
+    gateway.behave(delay={"reset": 3 * gateway.hurry()})
     assert gateway.run("rollover", "--session", KEY) == 1
     entry = gateway.entry("rollover")
     assert "in time" in entry["reason"] and "may come yet" in entry["hint"] and len(journals(gateway)) == 1
     wait_until(gateway.resets)
-    gateway.behave()
+    gateway.relax()
     assert tick(gateway, 600) == 0
     complete(gateway)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.fakes.gateway_server import TOKEN
 from tests.support import events
-from tests.support.moon import Moon
+from tests.support.moon import FAKES, Moon
 from tests.support.stores import NOW_MS, SqliteStoreBuilder
 
 from moon.cli.run_tool import run_tool
 from moon.clock import format_ms
+from moon.openclaw import openclaw_command
 
 KEY = "agent:main:main"
 WAYS = ("socket", "command")
@@ -59,6 +62,26 @@ class Gateway:
         """Set environment variables for tools."""
         for name, value in variables.items():
             self.monkeypatch.setenv(name, value)
+
+    def hurry(self) -> float:
+        """Limits for calls that hang, short, but ten times what this machine takes to answer as busy as it is now."""
+        started = time.monotonic()
+        self.openclaw("gateway", "call", "sessions.list", "--json")
+        seconds = max(1.0, 10 * (time.monotonic() - started))
+        self.monkeypatch.setattr(openclaw_command, "ANSWER_SECONDS", seconds)
+        self.set(MOON_OPENCLAW__TIMEOUT_SECONDS=str(seconds), MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS=str(seconds))
+        return seconds
+
+    def openclaw(self, *arguments: str) -> None:
+        """Ask the stand-in's command something, as anybody might, without its noting that."""
+        environment = {name: value for name, value in self.environment.items() if name != "FAKE_OPENCLAW"}
+        subprocess.run([FAKES / "openclaw", *arguments], env=environment, capture_output=True, check=False)
+
+    def relax(self) -> None:
+        """The usual limits again, and a stand-in that does what it should."""
+        self.behave()
+        for name in ("MOON_OPENCLAW__TIMEOUT_SECONDS", "MOON_OPENCLAW__ACTION_TIMEOUT_SECONDS"):
+            self.monkeypatch.delenv(name)
 
     def later(self, seconds: int) -> None:
         """Set Moon's clock so many seconds after the usual now."""
