@@ -11,8 +11,7 @@ from moon.clock import parse_ms
 from moon.fulltext import Filters, MessageRow, SegmentSource, TextIndexWriter, open_writer
 from moon.recall import candidates, embedded
 from moon.recall.dates import Calendar
-from moon.recall.features import TEXT_FEATURES, WORD_FEATURES
-from moon.recall.rank import WEIGHTS
+from moon.recall.rank import FEATURES, WEIGHTS
 
 FILLER = [
     "The weather stays as it is.",
@@ -55,7 +54,7 @@ def add(index: TextIndexWriter, session: str, texts: list[str], day: str = "2026
 
 
 def test_there_is_a_weight_for_each_feature() -> None:
-    assert len(WEIGHTS) == len(WORD_FEATURES) + len(TEXT_FEATURES)
+    assert set(WEIGHTS) == set(FEATURES)
 
 
 def test_one_missing_word_does_not_empty_the_answer(index: TextIndexWriter, ask: Ask) -> None:
@@ -77,6 +76,53 @@ def test_a_member_answers_for_its_class(index: TextIndexWriter, ask: Ask) -> Non
 def test_the_reply_to_a_question_is_found_without_its_words(index: TextIndexWriter, ask: Ask) -> None:
     add(index, "a", ["What is the combination of the harbour safe?", "Seven, two, nine."])
     assert "a-1" in ask("combination of the harbour safe")[:2]
+
+
+def test_what_the_user_tells_stands_above_a_long_answer_that_says_it_again(index: TextIndexWriter, ask: Ask) -> None:
+    advice = "Here is what may help with a boiler: " + "check the valves, note the pressure, ask a plumber; " * 12
+    for at in range(8):
+        add(index, f"talk{at}", [f"How do I keep room {at} warm?", f"{advice} ({at})"])
+    add(index, "a", ["The boiler pressure is 1.4 bar now.", f"Good. The boiler pressure is fine at 1.4 bar. {advice}"])
+    assert ask("What is the boiler pressure?")[0] == "a-0"
+
+
+def test_a_word_tells_more_in_a_short_message(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The osprey and " + "a long list of other birds that were seen, " * 30, "Fine."])
+    add(index, "b", ["The osprey is back.", "Fine."])
+    assert ask("osprey")[0] == "b-0"
+
+
+def test_the_best_passage_of_a_long_message_counts(index: TextIndexWriter, ask: Ask) -> None:
+    rest = "nothing of interest was said here " * 12
+    add(index, "spread", [f"The copper pipe. {rest} A valve. {rest} The attic."])
+    add(index, "close", [f"{rest} The copper valve in the attic. {rest}"])
+    assert ask("copper valve attic")[0] == "close-0"
+
+
+def test_the_result_of_a_call_is_found_by_its_command(index: TextIndexWriter, ask: Ask) -> None:
+    rows = [
+        MessageRow("t-0", 1, "toolCall", "exec pressure --station harbour", "2026-01-05T10:00:00Z", "exec"),
+        MessageRow("t-1", 2, "toolResult", "1.4 bar", "2026-01-05T10:00:01Z", "exec"),
+    ]
+    index.add_segment(SegmentSource("t", "main", "key-t", "t", "t.jsonl"), rows)
+    assert ask("pressure of the harbour station")[0] == "t-1"
+
+
+def test_a_question_is_no_answer(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "echo", ["Where did the heron nest again?", "Noted: where did the heron nest"])
+    add(index, "fact", ["The heron did nest on the mill."])
+    assert ask("Where did the heron nest?")[0] == "fact-0"
+
+
+def test_words_that_begin_alike_are_found_beside_others(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The harbour has a photographic archive."])
+    add(index, "b", ["The harbour has a tidal archive."])
+    assert ask("photographs of the harbour archive")[0] == "a-0"
+
+
+def test_small_words_are_searched_where_nothing_else_is_found(index: TextIndexWriter, ask: Ask) -> None:
+    assert ask("Who was with the xylograph?")
+    assert ask("xylograph") == []
 
 
 def test_a_named_time_decides_between_equals(index: TextIndexWriter, ask: Ask) -> None:

@@ -14,6 +14,7 @@ from moon.fulltext.index_rows import (
     MessageRow,
     Place,
     SegmentSource,
+    Shape,
     StoredRow,
 )
 from moon.fulltext.index_writer import TextIndexWriter, open_next, open_writer, rebuilding, take_place
@@ -28,6 +29,7 @@ __all__ = [
     "MessageRow",
     "Place",
     "SegmentSource",
+    "Shape",
     "StoredRow",
     "TextIndex",
     "TextIndexWriter",

@@ -22,7 +22,7 @@ from moon.fulltext.index_rows import IndexBusy, IndexCorrupt, IndexMissing, Inde
 from moon.fulltext.index_seal import damage, seal_path
 from moon.fulltext.languages import signature
 
-VERSION = 3
+VERSION = 4
 # An index of the version before can still be searched; `moon-index` makes it anew.
 READABLE = (2, VERSION)
 APPLICATION = 0x4D4F4F4E  # "MOON"
@@ -49,7 +49,8 @@ CREATE INDEX episode_by_session ON episode (session, id);
 CREATE INDEX episode_by_time ON episode (first_at, last_at);
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, event_id TEXT NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
-    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL, language TEXT NOT NULL
+    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL, language TEXT NOT NULL,
+    size INTEGER NOT NULL
 );
 CREATE INDEX message_by_event ON message (event_id);
 CREATE INDEX message_by_segment ON message (segment);

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from moon.clock import format_ms
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, VERSION, connect, corrupt, translated
-from moon.fulltext.index_rows import EventPlace, Filters, Place, StoredRow
+from moon.fulltext.index_rows import EventPlace, Filters, Place, Shape, StoredRow
 from moon.fulltext.index_seal import damage
 from moon.fulltext.languages import index_terms, signature
 from moon.fulltext.words import words
@@ -20,6 +20,8 @@ from moon.fulltext.words import words
 MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text, language"
 # The index of the version before knows no languages.
 OLD_MESSAGE_COLUMNS = MESSAGE_COLUMNS.replace("language", "'' AS language")
+# … and no sizes; a word and the space behind it have about six characters.
+OLD_SIZE = "(SELECT 1 + length(text) / 6 FROM body WHERE body.id = message.id)"
 # The guard's probe: so many rows of a segment, each looked for by so many of its longest terms.
 FINDABLE_ROWS = 5
 FINDABLE_TERMS = 4
@@ -35,6 +37,7 @@ class TextIndex:
             self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         self.is_in_memory = not connection.execute("PRAGMA database_list").fetchone()[2]
         self.columns = MESSAGE_COLUMNS if self.version == VERSION else OLD_MESSAGE_COLUMNS
+        self.size = "size" if self.version == VERSION else OLD_SIZE
 
     def __enter__(self) -> TextIndex:
         return self
@@ -223,20 +226,18 @@ class TextIndex:
             raise corrupt(self.path, "a message is not as it was written")
         return [StoredRow(*row[:-1]) for row in found]
 
-    def digests(self, ids: Sequence[int]) -> list[tuple[int, int]]:
-        """(row number, digest of its text) of rows that a search found; copies of a text have the same digest. Raises
-        `IndexCorrupt` when a row is gone; ask within one `snapshot`.
-        """
+    def shapes(self, ids: Iterable[int]) -> dict[int, Shape]:
+        """What is known of rows without their texts; numbers that do not exist are left out."""
         numbers = ",".join(map(str, ids))
-        found = self._rows(f"SELECT id, digest FROM message WHERE id IN ({numbers})")
-        if len(found) < len(set(ids)):
-            raise corrupt(self.path, f"{len(set(ids)) - len(found)} messages that a search found are gone")
-        return [(row[0], row[1]) for row in found]
+        sql = f"SELECT id, role, event_id, {self.size}, digest FROM message WHERE id IN ({numbers})"
+        return {row[0]: Shape(*row[1:]) for row in self._rows(sql)}
 
-    def roles(self, ids: Iterable[int]) -> dict[int, str]:
-        """Who speaks in the rows with these numbers; numbers that do not exist are left out."""
-        numbers = ",".join(map(str, ids))
-        return dict(self._rows(f"SELECT id, role FROM message WHERE id IN ({numbers})"))
+    def found_shapes(self, ids: Sequence[int]) -> dict[int, Shape]:
+        """What is known of rows that a search found. Raises `IndexCorrupt` if one is gone; ask within a `snapshot`."""
+        found = self.shapes(ids)
+        if len(found) < len(ids):
+            raise corrupt(self.path, f"{len(ids) - len(found)} messages that a search found are gone")
+        return found
 
     def places(self, segments: Iterable[int]) -> dict[int, Place]:
         """Where segments (by their number in rows) come from."""

@@ -84,6 +84,17 @@ class StoredRow(NamedTuple):
     language: str = ""
 
 
+class Shape(NamedTuple):
+    """What is known of a row without its text. `size` is how many words the whole message has, `digest` that of the
+    row's text: copies have the same.
+    """
+
+    role: str
+    event_id: str
+    size: int
+    digest: int
+
+
 class Place(NamedTuple):
     """Where a segment's messages come from."""
 

@@ -148,7 +148,7 @@ class _Filling:
         self.spoken: Counter[str] = Counter()
         self.words: list[tuple[int, str]] = []
         self.bodies: list[tuple[int, str]] = []
-        self.messages: list[tuple[int, str, int, int, str, str, int, int, str]] = []
+        self.messages: list[tuple[int, str, int, int, str, str, int, int, str, int]] = []
 
     def _number(self, sql: str, *values: object) -> int:
         return int(self.run(sql, values).fetchone()[0])
@@ -178,8 +178,12 @@ class _Filling:
     def fill(self, rows: Iterable[MessageRow]) -> int:
         for row in rows:
             at = parse_ms(row.timestamp) or 0
+            first = len(self.messages)
             for part in parts(row.text):
                 self._take(row, at, part)
+            # Every part knows how long the whole message is: a long one holds many words by chance.
+            size = sum(entered.count(" ") + 1 for _, entered in self.words[first:])
+            self.messages[first:] = [(*each[:-1], size) for each in self.messages[first:]]
             if len(self.words) >= BATCH_ROWS:
                 self._write()
         self._write()
@@ -205,7 +209,7 @@ class _Filling:
         self.bodies.append((row_id, part))
         digest = crc32(part.encode())
         self.messages.append(
-            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, digest, self.language)
+            (row_id, row.event_id, self.segment, row.line, row.role, row.tool or "", at, digest, self.language, 0)
         )
         self.spoken[self.language] += 1
         self.used += 1
@@ -219,7 +223,7 @@ class _Filling:
     def _write(self) -> None:
         self.run_many("INSERT INTO words (rowid, text) VALUES (?, ?)", self.words)
         self.run_many("INSERT INTO body VALUES (?, ?)", self.bodies)
-        self.run_many("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
+        self.run_many("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
         for written in (self.words, self.bodies, self.messages):
             written.clear()
 

@@ -11,11 +11,14 @@ from collections.abc import Iterable
 
 from moon.fulltext import Filters, TextIndex
 from moon.recall.dates import Span
-from moon.recall.question import Query, Term
+from moon.recall.question import Query, Term, any_of
 
 # How many occurrences one question may look at. SQLite hands over about three a microsecond.
-POSTINGS = 4_000
+POSTINGS = 8_000
 DATED_ROWS = 2_000
+# Where fewer rows have what was asked for, those with its small words are looked at too, so many of them.
+FEW = 60
+MORE = 200
 
 
 class Gathered:
@@ -35,6 +38,13 @@ class Gathered:
         self.related_rarity: list[float] = []
         self.dated: list[set[int]] = []
         self.span_rarity: list[float] = []
+        # Rows with nothing but small words, looked at where little else is found.
+        self.more: set[int] = set()
+        # Words of the question as sets of terms: all of them in order, and those that are never searched for.
+        self.asked: tuple[frozenset[str], ...] = ()
+        self.small: tuple[frozenset[str], ...] = ()
+        # In about how many of the rows in scope the common ones stand.
+        self.common: dict[str, float] = {}
 
     def mark(self, ids: Iterable[int], bit: int) -> None:
         """Note that these rows have what the bit stands for."""
@@ -68,7 +78,10 @@ class Gatherer:
     def gather(self) -> Gathered:
         """Do it."""
         terms = self.query.terms
-        common = self.index.frequencies({each for term in terms for each in (term.stems | term.related_stems)})
+        small = {each for word in self.query.small for each in word}
+        common = self.index.frequencies({each for term in terms for each in (term.stems | term.related_stems)} | small)
+        self.found.asked, self.found.small = self.query.asked, self.query.small
+        self.found.common = {each: self.share * common[each] for each in small & common.keys()}
         expected = [self._expected(term, common) for term in terms]
         self.found.rarity = [0.0] * len(terms)
         self.found.related_rarity = [0.0] * len(terms)
@@ -81,7 +94,15 @@ class Gatherer:
                 self.found.related_rarity[at] = self._look_up(term.related, many, bit, rare=False)
         for span in self.found.spans:
             self._look_at(span)
+        if len(self.found.hits) < FEW and not self.found.strict:
+            self._look_for_small()
         return self.found
+
+    def _look_for_small(self) -> None:
+        for word in self.query.small:
+            ids = self.index.matches(any_of([each] for each in word), self.filters, min(MORE, self.left))
+            self.found.more.update(ids)
+            self.left -= len(ids)
 
     def _expected(self, term: Term, common: dict[str, int]) -> float:
         counts = [common.get(each, 0) for each in term.stems]

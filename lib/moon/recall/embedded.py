@@ -41,6 +41,8 @@ def search(index: TextIndex, text: str, filters: Filters, calendar: Calendar) ->
         query, guessed = typos.corrected(index, query)
         notes += guessed
         found = _look(index, query, filters, calendar) if guessed else found
+    if not found.hits and found.more:
+        notes.append("nothing found for the words that say something; these messages have only its small words")
     return Searched(tuple(score(index, found, query.folded)), query, filters, tuple(notes))
 
 

@@ -1,184 +1,283 @@
-"""The second stage's eyes: what speaks for a row, as numbers. `WEIGHTS` in rank.py says how much each counts.
+"""What speaks for a row, as numbers; `WEIGHTS` in rank.py says how much each counts.
 
-Everything here is either about words (which of the question's words stand in the row, in the rows beside it, in its
-episode, and how close together) or about what a reader of English would expect of an answer (a question for a time is
-answered by a text that names one). Nothing knows any archive.
+`WORD_FEATURES` follow from which of the question's words stand in a row and around it, and need no text; for
+`TEXT_FEATURES` it is read. Nothing here knows any archive, and but for the signs of answers nothing knows a language.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from moon.fulltext import StoredRow
-from moon.fulltext.index_database import EPISODE_ROWS, EPISODE_SHIFT
+from moon.fulltext import Shape, StoredRow
+from moon.fulltext.index_database import EPISODE_SHIFT
 from moon.fulltext.languages import terms
 from moon.recall.answers import expected
-from moon.recall.beside import Beside
-from moon.recall.candidates import Gathered
+from moon.recall.candidates import Gathered, rarity
+from moon.recall.surroundings import Surroundings
 
-RELATED = 0.5
-BESIDE = 0.6
-PROXIMITY = 4
+# BM25 (Robertson and Zaragoza 2009) with b = 1: how fast further occurrences count less, and how many words a message
+# may have before it holds words by chance. A fixed length, not the archive's mean: a word is as telling in a short
+# message of an archive of long ones as elsewhere.
+SATURATION = 1.2
+MESSAGE_WORDS = 100
+# Parts of a long row, half overlapping; a row a little longer than one is taken whole.
+PASSAGE_WORDS = 80
+PASSAGE_STEP = 40
+# What was said before says what is talked about when it is short; a long message says many things.
+BRIEF_WORDS = 30
+# Words of a text that begin like a word of the question: with so much of it.
+NEAR_CHARS = 4
+NEAR_SHARE = 0.65
+# … and how much of its rarity a word has for that which no row holds.
+NEAR_NOWHERE = 0.7
 SPEAKER_CHARS = 40
+ASKS_CHARS = 300
+# A row with so much of a question's order says the question again.
+ECHO_PAIRS = 3
+ECHO_SHARE = 0.8
+# It is worse than any other question: what was said before it speaks for it too.
+SAID_AGAIN = 3.0
+# An unknown stop word is taken to stand in so many rows.
+STOP_ROWS = 32
+# Lengths of messages say something about who talks much from about so many on.
+SHRINK = 8
 
-# What is known of a row without its text …
 WORD_FEATURES = (
-    "exact",  # summed rarity of the question's words in the row
-    "before_1",  # what the row before it adds to that
-    "after_1",  # what the row after it adds
-    "before_2",  # what the row before the one before adds
-    "share",  # share of the question in the row; related words and neighbours count less
-    "episode_share",  # the best such share in the row's episode
-    "episode_words",  # rarity of the words in the episode, by how often they come
+    "own",  # BM25 of the row
+    "share",  # how much of the question its best passage holds
+    "after",  # BM25 of what comes after: an answer says again what it answers
+    "before",  # BM25 of what was said before, less when that is long
+    "call",  # for the result of a tool: BM25 of its call
+    "earlier",  # what the event two before adds to row and neighbours, less when that is long
+    "session",  # the best row of the session
+    "session_words",  # the words in the session, by how often they come
+    "told",  # the user says it, and the assistant is the one who talks much
+    "related",  # words related to those that are missing
 )
-# … and with it.
 TEXT_FEATURES = (
-    "adjacent",  # words of the question side by side
+    "near",  # words that begin like those that are missing
+    "pairs",  # words side by side as in the question
+    "asks",  # the row ends with a question, counted thrice when it says this one again
     "speaker",  # the question names who speaks here
-    "asks",  # the row ends with a question
-    "answers_question",  # the row before asks, with these words
-    "first_person",  # somebody speaks of themselves
-    "length",  # logarithm of the number of words
     "date",  # nearness to a time that the question names
     "answers",  # signs of an answer of the kind that is asked for
+    "digits",  # there is a number in it
 )
 
+_ASKS = re.compile(r"[?\uff1f\u061f\u037e]\s*(?:\[[^\]]*\]\s*)?$")
+_DIGIT = re.compile(r"\d")
 
-_FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|my|we|our|me|My|We|Our)\b")
-_TRAILER = re.compile(r"\s*\[[^\]]*\]\s*$")
+
+def density(size: int, count: int = 1) -> float:
+    """How much a word tells that comes so often in a message of so many words; 1 for once in a hundred."""
+    return (SATURATION + 1) * count / (count + SATURATION * size / MESSAGE_WORDS)
 
 
-Weight = tuple[float, float, float]
+def brevity(size: int) -> float:
+    """How much a message of so many words says what is talked about."""
+    return min(1.0, BRIEF_WORDS / max(1, size))
 
 
 class Scales:
-    """Weighs sets of bits, remembering each: (rarity of exact words, of related words, share of the question)."""
+    """Weighs sets of bits, remembering each: (rarity of exact words, of related words)."""
 
     def __init__(self, found: Gathered) -> None:
         self.count = len(found.terms)
-        self.low = (1 << self.count) - 1
         self.exact = [term.weight * rare for term, rare in zip(found.terms, found.rarity, strict=True)]
         self.related = [term.weight * rare for term, rare in zip(found.terms, found.related_rarity, strict=True)]
-        # A name says who is meant; the share is about what else the question asks.
-        self.content = [0.0 if term.is_name else weight for term, weight in zip(found.terms, self.exact, strict=True)]
-        self.total = sum(self.content) or 1e-6
-        self._known: dict[int, Weight] = {0: (0.0, 0.0, 0.0)}
+        self.total = sum(self.exact) or 1e-6
+        self._known: dict[int, tuple[float, float]] = {0: (0.0, 0.0)}
 
-    def weigh(self, bits: int) -> Weight:
+    def weigh(self, bits: int) -> tuple[float, float]:
         """What these bits are worth."""
         known = self._known.get(bits)
         if known is None:
             known = self._known[bits] = self._weigh(bits)
         return known
 
-    def _weigh(self, bits: int) -> Weight:
-        exact = related = share = 0.0
+    def _weigh(self, bits: int) -> tuple[float, float]:
+        exact = related = 0.0
         for at in range(self.count):
             if bits >> at & 1:
                 exact += self.exact[at]
-                share += self.content[at]
             elif bits >> (at + self.count) & 1:
                 related += self.related[at]
-                share += RELATED * self.content[at]
-        return exact, related, share / self.total
-
-    def share_beside(self, own: int, beside: int) -> float:
-        """The share of the question in a row; what only the rows beside it have counts less."""
-        inside = self.weigh(own)[2]
-        return inside + BESIDE * (self.weigh(own | beside)[2] - inside)
+        return exact, related
 
 
-class Episodes:
-    """What the question finds in whole episodes."""
+class Sessions:
+    """What the question finds in whole sessions."""
 
-    def __init__(self, found: Gathered, scales: Scales) -> None:
-        self.scales = scales
-        self.hits = found.hits
-        self._rows: dict[int, list[int]] = {}
-        self._known: dict[int, tuple[float, float]] = {}
+    def __init__(self, found: Gathered, scales: Scales, shapes: Mapping[int, Shape], of: Mapping[int, int]) -> None:
+        self.of = of
+        self.best: dict[int, float] = {}
+        together: dict[tuple[int, int], int] = {}
+        for row, shape in shapes.items():
+            session, bits = of.get(row >> EPISODE_SHIFT, 0), found.hits.get(row, 0)
+            value = scales.weigh(bits)[0] * density(shape.size)
+            if value > self.best.get(session, 0.0):
+                self.best[session] = value
+            together[session, bits] = together.get((session, bits), 0) + 1
+        counts: dict[int, list[int]] = {}
+        for (session, bits), rows in together.items():
+            count = counts.setdefault(session, [0] * scales.count)
+            for at in range(scales.count):
+                if bits >> at & 1:
+                    count[at] += rows
+        self.words = {
+            session: sum(weight * times / (times + 1.5) for weight, times in zip(scales.exact, count, strict=True))
+            for session, count in counts.items()
+        }
 
-    def rows(self, episode: int) -> list[int]:
-        """The rows of an episode in which something was found."""
-        known = self._rows.get(episode)
-        if known is None:
-            first = episode << EPISODE_SHIFT
-            hits = self.hits
-            known = self._rows[episode] = [row for row in range(first, first + EPISODE_ROWS) if row in hits]
-        return known
 
-    def bits(self, episode: int) -> int:
-        """All that was found in an episode."""
-        bits = 0
-        for row in self.rows(episode):
-            bits |= self.hits[row]
-        return bits
+def talkativeness(shapes: Mapping[int, Shape]) -> float:
+    """How much longer the assistant's messages are than the user's, as a logarithm; 0 when they are not, or when there
+    are few. Who is short tells facts, who is long explains.
+    """
+    sizes: dict[str, list[int]] = {"user": [], "assistant": []}
+    for shape in shapes.values():
+        if shape.role in sizes:
+            sizes[shape.role].append(shape.size)
+    least = min(map(len, sizes.values()))
+    if not least:
+        return 0.0
+    user, assistant = (sum(values) / len(values) for values in sizes.values())
+    return max(0.0, math.log(assistant / user)) * least / (least + SHRINK)
 
-    def of(self, episode: int) -> tuple[float, float]:
-        """(best share of one row with its neighbours, weight of all words with how often they come) of an episode."""
-        known = self._known.get(episode)
-        if known is None:
-            known = self._known[episode] = self._read(self.rows(episode))
-        return known
 
-    def _read(self, rows: Sequence[int]) -> tuple[float, float]:
-        get = self.hits.get
-        share = self.scales.share_beside
-        best = max((share(get(row, 0), get(row - 1, 0) | get(row + 1, 0)) for row in rows), default=0.0)
-        counts = [0] * self.scales.count
-        for row in rows:
-            bits = get(row, 0) & self.scales.low
-            while bits:
-                lowest = bits & -bits
-                counts[lowest.bit_length() - 1] += 1
-                bits ^= lowest
-        return best, sum(
-            weight * count / (count + 1.5) for weight, count in zip(self.scales.exact, counts, strict=True)
-        )
+class Codes(dict[str, int]):
+    """Term of a text → what it is to the question, filled by use: the number of its word (those that are searched for
+    first), `~number` for a term that begins like a word, or `NOTHING`.
+    """
+
+    NOTHING = 1 << 20
+
+    def __init__(self, found: Gathered) -> None:
+        words = [*(term.stems for term in found.terms), *found.small]
+        super().__init__({stem: at for at, stems in enumerate(words) for stem in stems})
+        self.near = {
+            stem[: max(NEAR_CHARS, int(len(stem) * NEAR_SHARE))]: at
+            for at, term in enumerate(found.terms)
+            for stem in term.stems
+            if len(stem) >= NEAR_CHARS and not term.sequence
+        }
+        self.lengths = sorted({len(each) for each in self.near})
+
+    def __missing__(self, term: str) -> int:
+        near = (~self.near[term[:size]] for size in self.lengths if term[:size] in self.near)
+        code = self[term] = next(near, Codes.NOTHING)
+        return code
 
 
 class Reader:
-    """Turns rows into features for one question: first those of words, which need no text, then those of the text."""
+    """Turns rows into features for one question."""
 
     def __init__(self, found: Gathered, question: str) -> None:
         self.found = found
         self.scales = Scales(found)
-        self.episodes = Episodes(found, self.scales)
+        self.codes = Codes(found)
         self.expected = expected(question)
-        self.order = {each: at for at, term in enumerate(found.terms) for each in term.stems}
+        self.is_question = bool(_ASKS.search(question))
+        self.small = [
+            rarity(found.rows, max(found.common.get(stem, min(STOP_ROWS, found.rows / 2)) for stem in word))
+            for word in found.small
+        ]
+        ordered = [self.codes[min(word)] for word in found.asked]
+        self.pairs = {(one, other) for one, other in zip(ordered, ordered[1:], strict=False) if one != other}
 
-    def words(self, row: int, beside: Beside) -> list[float]:
-        """The features that follow from where words stand, `WORD_FEATURES`."""
-        get = self.found.hits.get
-        weigh = self.scales.weigh
-        low = self.scales.low
-        earlier = beside.step(row, -1)
-        own, before, after = get(row, 0), get(earlier, 0), get(beside.step(row, 1), 0)
-        exact = weigh(own & low)
-        with_before = weigh((own | before) & low)
-        with_both = weigh((own | before | after) & low)
-        with_two = weigh((own | before | after | get(beside.step(earlier, -1), 0)) & low)
-        share = self.scales.share_beside(own, before | after)
-        steps = (exact[0], with_before[0] - exact[0], with_both[0] - with_before[0], with_two[0] - with_both[0])
-        return [*steps, share, *self.episodes.of(row >> EPISODE_SHIFT)]
-
-    def text(self, row: StoredRow, before: StoredRow | None) -> list[float]:
-        """The other features, `TEXT_FEATURES`. `before` is what was said before this row, where that was fetched."""
-        text = row.text
-        tokens = terms(text, row.language)
-        asks = "?" in text
-        question = before if before is not None and "?" in before.text else None
+    def words(self, row: int, around: Surroundings, sessions: Sessions, told: float) -> list[float]:
+        """`WORD_FEATURES` of a row whose text is not known."""
+        get, weigh = self.found.hits.get, self.scales.weigh
+        shape = around.shapes[row]
+        bits = get(row, 0)
+        exact, related = weigh(bits)
+        before, after = around.beside(row, -1), around.beside(row, 1)
+        session = sessions.of.get(row >> EPISODE_SHIFT, 0)
         return [
-            self._adjacent(tokens),
+            exact * density(shape.size),
+            exact / self.scales.total,
+            max((self._of(other, around) for other in after), default=0.0),
+            max((self._of(other, around) * brevity(around.shapes[other].size) for other in before), default=0.0),
+            self._of(before[0], around) if before and shape.role == "toolResult" else 0.0,
+            self._earlier(bits, before, after, around),
+            sessions.best.get(session, 0.0),
+            sessions.words.get(session, 0.0),
+            told if shape.role == "user" else 0.0,
+            related,
+        ]
+
+    def _earlier(self, bits: int, before: Sequence[int], after: Sequence[int], around: Surroundings) -> float:
+        """What the event before the one before adds to a row with its neighbours."""
+        second = around.beside(before[0], -1) if before else ()
+        if not second:
+            return 0.0
+        for other in (*before[:1], *after[:1]):
+            bits |= self.found.hits.get(other, 0)
+        weigh = self.scales.weigh
+        gain = weigh(bits | self.found.hits.get(second[0], 0))[0] - weigh(bits)[0]
+        return gain * brevity(around.shapes[second[0]].size)
+
+    def _of(self, row: int, around: Surroundings) -> float:
+        return self.scales.weigh(self.found.hits.get(row, 0))[0] * density(around.shapes[row].size)
+
+    def read(self, row: StoredRow, size: int) -> tuple[float, float, list[float]]:
+        """(BM25, share of the question in the best passage, `TEXT_FEATURES`) of a row in a message of `size` words."""
+        text, bits = row.text, self.found.hits.get(row.id, 0)
+        found = terms(text, row.language)
+        codes = [self.codes[term] for term in found]
+        counts = Counter(codes)
+        pairs = len(self.pairs.intersection(zip(codes, codes[1:], strict=False)))
+        says_again = self.is_question and len(self.pairs) >= ECHO_PAIRS and pairs >= ECHO_SHARE * len(self.pairs)
+        asks = SAID_AGAIN if says_again else float(bool(_ASKS.search(text[-ASKS_CHARS:])))
+        features = [
+            self._near(counts, bits),
+            0.0 if says_again else float(pairs),
+            asks,
             self._speaker(text, row.language),
-            1.0 if asks and _TRAILER.sub("", text).rstrip().endswith("?") else 0.0,
-            self.scales.weigh(self.found.hits.get(question.id, 0))[0] if question else 0.0,
-            1.0 if _FIRST_PERSON.search(text) else 0.0,
-            math.log1p(len(tokens)),
             self._date(row.at),
             float(sum(1 for answer in self.expected if answer.search(text))),
+            1.0 if _DIGIT.search(text) else 0.0,
         ]
+        return self._bm25(counts, bits, size), self._share(codes, bits), features
+
+    def _bm25(self, counts: Mapping[int, int], bits: int, size: int) -> float:
+        """BM25 with all words of the question, also those that are too common to be searched for."""
+        own = 0.0
+        for at, weight in enumerate(self.scales.exact):
+            if bits >> at & 1:
+                own += weight * density(size, 1 if self.found.terms[at].sequence else counts.get(at, 1))
+        for at, weight in enumerate(self.small, self.scales.count):
+            if at in counts:
+                own += weight * density(size, counts[at])
+        return own
+
+    def _near(self, counts: Mapping[int, int], bits: int) -> float:
+        """The rarity of words that are missing, where others here begin like them."""
+        nowhere = NEAR_NOWHERE * rarity(self.found.rows, 0)
+        return sum(
+            weight or term.weight * nowhere
+            for at, (weight, term) in enumerate(zip(self.scales.exact, self.found.terms, strict=True))
+            if ~at in counts and not bits >> at & 1
+        )
+
+    def _share(self, codes: Sequence[int], bits: int) -> float:
+        """How much of the question the best passage holds."""
+        if len(codes) <= PASSAGE_WORDS + PASSAGE_STEP:
+            return self.scales.weigh(bits)[0] / self.scales.total
+        seen = 0
+        passages: dict[int, int] = {0: 0}
+        for place, code in enumerate(codes):
+            if 0 <= code < self.scales.count:
+                step, bit = place // PASSAGE_STEP, 1 << code
+                passages[step] = passages.get(step, 0) | bit
+                passages[step - 1] = passages.get(step - 1, 0) | bit
+                seen |= bit
+        # What the index found, but is no single term here (a path, a phrase), counts for every passage.
+        unseen = bits & ~seen
+        return max(self.scales.weigh(each & bits | unseen)[0] for each in passages.values()) / self.scales.total
 
     def _date(self, at: int) -> float:
         spans = zip(self.found.spans, self.found.span_rarity, strict=True)
@@ -189,19 +288,4 @@ class Reader:
         colon = text.find(": ", 0, SPEAKER_CHARS)
         if colon <= 0 or not (text[0].isalpha() or text[0] == "["):
             return 0.0
-        return 1.0 if any(each in self.order for each in terms(text[:colon], language)) else 0.0
-
-    def _adjacent(self, tokens: Sequence[str]) -> float:
-        """How close together words of the question stand here: 1 for each pair side by side, less up to 4 apart."""
-        order = self.order
-        places = [(at, order[token]) for at, token in enumerate(tokens) if token in order]
-        best: dict[tuple[int, int], float] = {}
-        for index, (at, term) in enumerate(places):
-            for other_at, other in places[index + 1 : index + 4]:
-                gap = other_at - at
-                if gap > PROXIMITY:
-                    break
-                if term != other:
-                    pair = (min(term, other), max(term, other))
-                    best[pair] = max(best.get(pair, 0.0), 1.0 / gap)
-        return sum(best.values())
+        return 1.0 if any(0 <= self.codes[each] < self.scales.count for each in terms(text[:colon], language)) else 0.0

@@ -47,7 +47,9 @@ class Term(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A question, understood."""
+    """A question, understood. `asked` are its words in order, each as the terms that the index may hold for it; `small`
+    those that are not searched for.
+    """
 
     text: str
     terms: tuple[Term, ...]
@@ -59,6 +61,8 @@ class Query(NamedTuple):
     session: str | None = None
     folded: str = ""
     notes: tuple[str, ...] = ()
+    asked: tuple[frozenset[str], ...] = ()
+    small: tuple[frozenset[str], ...] = ()
 
 
 def quoted(text: str) -> str:
@@ -97,6 +101,8 @@ def parse(text: str, languages: Sequence[str] = ()) -> Query:
     terms = [*(_phrase(inner, languages) for inner in exact), *_terms(spoken, languages)]
     if len(terms) > MAX_TERMS:
         notes.append(f"only the first {MAX_TERMS} words were searched for")
+    asked = [each.terms for each in question_terms(spoken, languages)][: 2 * MAX_TERMS]
+    sought = frozenset[str]().union(*(term.stems for term in terms))
     return Query(
         text=text,
         terms=tuple(_unique(terms)[:MAX_TERMS]),
@@ -108,6 +114,8 @@ def parse(text: str, languages: Sequence[str] = ()) -> Query:
         session=fields.get("session", [None])[-1],
         folded=fold(rest),
         notes=tuple(notes),
+        asked=tuple(asked),
+        small=tuple(dict.fromkeys(each for each in asked if not each & sought)),
     )
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from moon.fulltext import StoredRow, TextIndex
 from moon.fulltext.index_database import EPISODE_SHIFT
 from moon.fulltext.words import words
-from moon.recall.beside import Beside
 from moon.recall.candidates import Gathered
-from moon.recall.features import TEXT_FEATURES, WORD_FEATURES, Reader
+from moon.recall.features import TEXT_FEATURES, WORD_FEATURES, Reader, Sessions, density, talkativeness
+from moon.recall.surroundings import Surroundings
 
 SESSIONS = 5
 # Logarithm of odds by which a session may stand behind the best one and still be given a place.
@@ -23,17 +23,36 @@ SESSION_SHARE = 0.5
 REPEATED = 0.3
 ALIKE_WORDS = 8
 ALIKE_SHARE = 0.85
-# How many rows get through each look: by their own words, with their surroundings, and by reading them.
+# How many rows get through each look: by their words alone, with their lengths and speakers, with their surroundings,
+# and by reading them.
+SHAPED = 4000
 ROUGHLY = 400
-COPIES = 4000
-LOOKED_AT = 200
+READ = 200
 NEIGHBOURS_OF = 60
-READ = 100
 
-# Fitted on conversations, see docs/recall.md; the order is that of the feature names.
-WEIGHTS = (0.26, 0.18, 0.14, 0.29, 3.2, 1.6, 0.3, 0.28, 2.8, -0.6, 0.16, 0.3, -0.17, 1.43, 1.27)
-WORD_WEIGHTS = WEIGHTS[: len(WORD_FEATURES)]
-DATE_WEIGHT = WEIGHTS[len(WORD_FEATURES) + TEXT_FEATURES.index("date")]
+# Fitted on conversations of four kinds together and rounded, see docs/recall.md. Scores are logarithms of odds.
+FEATURES = (*WORD_FEATURES, *TEXT_FEATURES)
+WEIGHTS = {
+    "own": 0.13,
+    "share": 4.0,
+    "after": 0.05,
+    "before": 0.15,
+    "call": 0.15,
+    "earlier": 0.25,
+    "session": 0.15,
+    "session_words": 0.15,
+    "told": 2.0,
+    "related": 0.35,
+    "near": 0.2,
+    "pairs": 0.35,
+    "asks": -0.8,
+    "speaker": 2.2,
+    "date": 1.5,
+    "answers": 0.5,
+    "digits": 0.3,
+}
+BY_FEATURE = tuple(WEIGHTS[each] for each in FEATURES)
+BY_WORDS = BY_FEATURE[: len(WORD_FEATURES)]
 
 
 # What speaks for or against a row whatever the question is, in the same unit. A summary retells what other rows say in
@@ -77,61 +96,90 @@ class Chosen:
         return not any(char.isdigit() for word in self.words ^ theirs for char in word)
 
 
-def candidates(index: TextIndex, found: Gathered, reader: Reader) -> tuple[dict[int, list[float]], Beside]:
-    """Rows worth reading, with their word features: those with the rarest words in and around them, first by a rough
-    look at all, then by a closer one, which also lets in the neighbours of the best.
-    """
-    weigh = reader.scales.weigh
-    episode_bits = reader.episodes.bits
-    promise: dict[int, float] = {}
-    for row in _without_copies(index, _by_promise(found, reader)):
-        exact, related, _ = weigh(found.hits[row])
-        promise[row] = exact + 0.5 * related + 0.3 * weigh(episode_bits(row >> EPISODE_SHIFT))[0]
-    for dated, rare in zip(found.dated, found.span_rarity, strict=True):
-        for row in dated:
-            promise[row] = promise.get(row, 0.0) + rare
-    best = heapq.nlargest(LOOKED_AT, promise, key=promise.__getitem__)
-    chosen = dict.fromkeys(best)
-    # A reply may hold none of the question's words; somebody who looks for one word wants that word.
-    is_question = len(found.terms) > 1 and not found.strict
-    if is_question:
-        beside = Beside(index, best[:NEIGHBOURS_OF])
-        for row in best[:NEIGHBOURS_OF]:
-            after = beside.step(row, 1)
-            chosen.update(dict.fromkeys((after, beside.step(row, -1), beside.step(after, 1), row + 1)))
-    beside = Beside(index, chosen)
-    features = {row: reader.words(row, beside) for row in chosen}
-    closer = {row: _dot(WORD_WEIGHTS, values) + _dated(found, row) for row, values in features.items()}
-    return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, beside
+class Ranking:
+    """Ranks what was gathered for one question."""
 
+    def __init__(self, index: TextIndex, found: Gathered, question: str) -> None:
+        self.index = index
+        self.found = found
+        self.question = question
+        self.reader = Reader(found, question)
+        self.shapes = index.found_shapes([*{*self._by_words(), *found.more}])
+        episodes = {row >> EPISODE_SHIFT for row in (*self.shapes, *(row for rows in found.dated for row in rows))}
+        self.sessions = Sessions(found, self.reader.scales, self.shapes, index.sessions_of(episodes))
+        self.told = talkativeness(self.shapes)
 
-def _by_promise(found: Gathered, reader: Reader) -> list[int]:
-    """Rows by what was found in them, the best first."""
-    groups: dict[int, list[int]] = {}
-    for row, bits in found.hits.items():
-        groups.setdefault(bits, []).append(row)
-    weigh = reader.scales.weigh
-    order = sorted(groups, key=lambda bits: -(weigh(bits)[0] + 0.5 * weigh(bits)[1]))
-    return [row for bits in order for row in groups[bits]]
+    def _by_words(self) -> list[int]:
+        """The rows with the rarest words."""
+        weigh = self.reader.scales.weigh
+        hits = self.found.hits
+        worth = {bits: exact + 0.5 * related for bits in set(hits.values()) for exact, related in (weigh(bits),)}
+        return heapq.nlargest(SHAPED, hits, key=lambda row: worth[hits[row]])
 
+    def _promise(self) -> dict[int, float]:
+        """The rows that say different things with what their words, lengths and speakers promise. A heartbeat that
+        came a thousand times is one of them.
+        """
+        weigh, total, hits = self.reader.scales.weigh, self.reader.scales.total, self.found.hits
+        own, share, told, related = (WEIGHTS[each] for each in ("own", "share", "told", "related"))
+        best: dict[int, tuple[float, int]] = {}
+        for row, shape in self.shapes.items():
+            exact, near = weigh(hits.get(row, 0))
+            value = exact * (own * density(shape.size) + share / total) + related * near
+            value += told * self.told if shape.role == "user" else 0.0
+            value += WEIGHTS["session"] * self.sessions.best.get(self.session(row), 0.0)
+            best[shape.digest] = max(best.get(shape.digest, (value, row)), (value, row))
+        promise = {row: value for value, row in best.values()}
+        for dated, rare in zip(self.found.dated, self.found.span_rarity, strict=True):
+            for row in dated:
+                promise[row] = promise.get(row, 0.0) + WEIGHTS["date"] * rare
+        return promise
 
-def _without_copies(index: TextIndex, rows: list[int]) -> list[int]:
-    """The first `ROUGHLY` rows that say different things: a heartbeat that came a thousand times is one of them."""
-    first: dict[int, int] = {}
-    for start in range(0, min(len(rows), COPIES), ROUGHLY):
-        part = rows[start : start + ROUGHLY]
-        digest_of = dict(index.digests(part))
-        for row in part:
-            first.setdefault(digest_of.get(row, -row), row)
-        if len(first) >= ROUGHLY:
-            break
-    return list(first.values())[:ROUGHLY]
+    def session(self, row: int) -> int:
+        """The session of a row."""
+        return self.sessions.of.get(row >> EPISODE_SHIFT, 0)
 
+    def candidates(self) -> tuple[dict[int, list[float]], Surroundings]:
+        """Rows worth reading, with their word features: first by a rough look at all, then by a closer one, which also
+        lets in the neighbours of the best.
+        """
+        promise = self._promise()
+        best = heapq.nlargest(ROUGHLY, promise, key=promise.__getitem__)
+        chosen = dict.fromkeys(best)
+        # A reply may hold none of the question's words; somebody who looks for one word wants that word.
+        if len(self.found.terms) > 1 and not self.found.strict:
+            near = Surroundings(self.index, best[:NEIGHBOURS_OF])
+            for row in best[:NEIGHBOURS_OF]:
+                chosen.update(
+                    dict.fromkeys(
+                        (*near.beside(row, 1), *near.beside(row, -1), row - 2, row - 1, row + 1, row + 2, row + 3)
+                    )
+                )
+        around = Surroundings(self.index, chosen)
+        features = {
+            row: self.reader.words(row, around, self.sessions, self.told) for row in chosen if row in around.shapes
+        }
+        closer = {row: _dot(BY_WORDS, values) + self._dated(row) for row, values in features.items()}
+        return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, around
 
-def _dated(found: Gathered, row: int) -> float:
-    return DATE_WEIGHT * max(
-        (rare for rows, rare in zip(found.dated, found.span_rarity, strict=True) if row in rows), default=0.0
-    )
+    def _dated(self, row: int) -> float:
+        pairs = zip(self.found.dated, self.found.span_rarity, strict=True)
+        return WEIGHTS["date"] * max((rare for rows, rare in pairs if row in rows), default=0.0)
+
+    def scored(self) -> list[Scored]:
+        """Read and score the candidates, best first."""
+        looked_at, around = self.candidates()
+        wants_command = bool(ASKS_COMMAND.search(self.question))
+        rows = self.index.rows([*looked_at])
+        sessions = self.index.sessions_of(row.id >> EPISODE_SHIFT for row in rows)
+        scored = []
+        for row in rows:
+            own, share, text = self.reader.read(row, around.shapes[row.id].size)
+            features = (own, share, *looked_at[row.id][2:], *text)
+            value = _dot(BY_FEATURE, features) + prior(row, wants_command)
+            scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT]))
+        scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
+        return scored
 
 
 def _dot(weights: Sequence[float], features: Sequence[float]) -> float:
@@ -145,19 +193,8 @@ def prior(row: StoredRow, wants_command: bool) -> float:
 
 
 def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
-    """Read and score the candidates, best first."""
-    reader = Reader(found, question)
-    looked_at, beside = candidates(index, found, reader)
-    rows = {row.id: row for row in index.rows([*looked_at])}
-    sessions = index.sessions_of(number >> EPISODE_SHIFT for number in rows)
-    wants_command = bool(ASKS_COMMAND.search(question))
-    scored = []
-    for number, row in rows.items():
-        features = (*looked_at[number], *reader.text(row, rows.get(beside.step(number, -1))))
-        value = _dot(WEIGHTS, features) + prior(row, wants_command)
-        scored.append(Scored(row, features, value, sessions[number >> EPISODE_SHIFT]))
-    scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
-    return scored
+    """Every row that may answer, best first."""
+    return Ranking(index, found, question).scored()
 
 
 def session_scores(scored: Sequence[Scored]) -> dict[int, float]:
