@@ -65,10 +65,13 @@ class Talkative(LoopbackModel):
         said = super().answer(body)
         if is_compaction(body):
             return said
-        last = next((message_text(each) for each in reversed(body["messages"]) if each.get("role") == "user"), "")
-        asked = [word for each in body["messages"][-3:] for word in message_text(each).split() if is_token(word)]
-        if asked:
-            return Answer(text=f"answer-to-{asked[-1]}", delay=self.dice.uniform(0.0, 1.2))
+        texts = [message_text(each) for each in body["messages"] if each.get("role") == "user"]
+        last = next((text for text in reversed(texts) if not text.startswith("<<<BEGIN_OPENCLAW")), "")
+        tokens = [word for word in last.split() if is_token(word)]
+        if "# Continuity map" in last:
+            return Answer(text="Noted.")
+        if tokens:
+            return Answer(text=f"answer-to-{tokens[-1]}", delay=self.dice.uniform(0.0, 1.2))
         return Answer(text="Understood.", prompt_tokens=round(self.fill * BUDGET)) if "[fill]" in last else said
 
 

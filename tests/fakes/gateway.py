@@ -11,6 +11,7 @@ seconds}}`) and notes every call in `$FAKE_OPENCLAW.log`. Actions: list, compact
     already  "Already compacted"             active      says that a run is active
     late     a user's message slips in before it is done, and gets no answer
     taken    the same, but the message stands in no transcript, only among the inputs that were interrupted
+    collide  for agent: somebody's message begins beside it, and its run fails
     behind   the same, but the message is written behind the reset and its run fails
 """
 
@@ -199,11 +200,18 @@ def take_turn(session: Session, message: str, key: str) -> None:
     if any(event.get("message", {}).get("idempotencyKey") == mark for _, event in session.events()):
         return
     session.append({"type": "model_change", "provider": "mock", "modelId": "mock-1"})
+    collides = plan().get("agent") == "collide" and "again" not in key
+    if collides:
+        theirs = {"role": "user", "content": "a word that meets the map", "idempotencyKey": "theirs-2:user"}
+        session.append({"type": "message", "message": theirs})
     user = {"role": "user", "content": message.rstrip("\n"), "idempotencyKey": mark}
     session.append({"type": "message", "message": user})
     session.append(
         {"type": "message", "message": {"role": "assistant", "content": [{"type": "text", "text": "Noted."}]}}
     )
+    if collides:
+        error = {"role": "assistant", "content": [], "stopReason": "error", "idempotencyKey": "theirs-2:terminal-error"}
+        session.append({"type": "message", "message": error})
     session.save({"totalTokens": 900, "totalTokensFresh": True, "contextTokens": 64_000, "lastInteractionAt": now_ms()})
 
 

@@ -33,6 +33,7 @@ def by_command(tmp_path, monkeypatch):
     made = Gateway(tmp_path / "machine", monkeypatch)
     monkeypatch.setattr(map_delivery, "ARRIVAL_SECONDS", 1.0)
     monkeypatch.setattr(window_opening, "REST_SECONDS", 0.5)
+    monkeypatch.setattr(window_opening, "QUIET_SECONDS", 0.0)
     made.fill()
     made.archive_and_index()
     made.set(MOON_DISTILL__PROVIDERS="local")
@@ -574,6 +575,18 @@ def test_killed_anywhere_it_is_sent_again_once(gateway, mood):
             gateway.behave()
     complete(gateway)
     assert len(gateway.sent_again()) == 1
+
+
+def test_a_message_that_met_the_map_is_sent_again_once(gateway):
+    """Both began within milliseconds of each other, which no question shows, and OpenClaw let one of them fail."""
+    gateway.behave(agent="collide")
+    step = 0
+    while killed_between(STEPS, step, lambda: gateway.run("rollover", "--session", KEY)):
+        step += 1
+        gateway.later(600 * step)
+    complete(gateway)
+    (again,) = gateway.sent_again()
+    assert again["message"]["content"].endswith("a word that meets the map")
 
 
 def test_a_message_that_could_not_be_sent_again_is_sent_later(gateway):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moon.openclaw.pending_inputs import PendingInput
-from moon.rollover.cut_messages import MARK, SLACK_MS, cut_messages, interrupted
+from moon.rollover.cut_messages import MARK, SLACK_MS, collided, cut_messages, interrupted
 
 OPENED = 1_795_000_000_000
 
@@ -50,6 +50,15 @@ def test_a_message_behind_the_reset_counts_only_if_it_was_taken_before():
 
 def test_an_answer_behind_the_reset_does_not_answer_the_old_window():
     assert texts(old=[user("q1")], new=[user("q2"), assistant()]) == ["q1"]
+
+
+def test_a_run_that_openclaw_names_as_failed_is_cut_whatever_stands_between():
+    failed = assistant("", "error")
+    failed["message"]["idempotencyKey"] = "k1:terminal-error"
+    lines = [user("q1", idempotencyKey="k1:user"), assistant("to the map"), failed]
+    assert texts(old=lines) == ["q1"]
+    assert [each.text for each in collided("r1", lines, OPENED)] == ["q1"]
+    assert collided("r1", lines, OPENED - 11) == [] and collided("r1", lines[:2], OPENED) == []
 
 
 def test_an_interrupted_input_counts_once_even_if_it_reached_a_transcript():

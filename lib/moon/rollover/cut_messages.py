@@ -58,15 +58,44 @@ def interrupted(pending: Iterable[PendingInput], requested_at: int, opened_at: i
     ]
 
 
+def collided(rollover_id: str, lines: Sequence[Line], until: int) -> list[CutMessage]:
+    """Messages taken up to that time (milliseconds) whose runs OpenClaw ended with an error of their own.
+
+    Two turns that begin within milliseconds of each other, the map and somebody's message, can end so.
+    """
+    failed = _failed_runs(lines)
+    found = [line for line in lines if _run_of(line) in failed and _taken_at(line) <= until and _text_of(line)]
+    return [_cut(rollover_id, str(line.get("id")), line["message"]) for line in found]
+
+
 def unanswered(lines: Sequence[Line]) -> list[Line]:
-    """The users' messages behind which no answer stands."""
+    """The users' messages behind which no answer stands, or whose runs OpenClaw ended with an error of their own."""
     waiting: list[Line] = []
     for line in lines:
         if user_message(line) is not None:
             waiting.append(line)
         elif _is_answer(line):
             waiting = []
-    return waiting
+    failed = _failed_runs(lines)
+    return [line for line in lines if line in waiting or _run_of(line) in failed]
+
+
+def _failed_runs(lines: Iterable[Line]) -> set[str]:
+    """The runs, but for Moon's own, that ended with an error: an event with the key `<run>:terminal-error` says so."""
+    found = set()
+    for line in lines:
+        message = line.get("message")
+        key = message.get("idempotencyKey") if isinstance(message, dict) else None
+        if isinstance(key, str) and key.endswith(":terminal-error") and not key.startswith("moon-"):
+            found.add(key.removesuffix(":terminal-error"))
+    return found
+
+
+def _run_of(line: Line) -> str | None:
+    """The run that a user's message began, where the transcript keeps it."""
+    message = user_message(line)
+    key = message.get("idempotencyKey") if message else None
+    return key.removesuffix(":user") if isinstance(key, str) else None
 
 
 def _is_answer(line: Line) -> bool:

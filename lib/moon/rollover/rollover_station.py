@@ -21,7 +21,7 @@ from moon.rollover.map_delivery import deliver_map, link, send_cut_messages
 from moon.rollover.map_making import make_map
 from moon.rollover.rollover_journal import OPENED, Journal, read_journal
 from moon.rollover.rollover_tools import Tools
-from moon.rollover.window_opening import note_opened, open_window, settle
+from moon.rollover.window_opening import note_collisions, note_opened, open_window, settle
 from moon.vault.catalog import open_catalog
 
 
@@ -66,6 +66,7 @@ def finish(tools: Tools, journal: Journal) -> Entry:
     if journal.step != OPENED:
         journal = note_opened(tools, journal)
     window = deliver_map(tools, journal)
+    journal = note_collisions(tools, journal)
     sent = send_cut_messages(tools, journal)
     link(tools, journal, window)
     again = f"; {sent} messages that were cut off were sent again" if sent else ""

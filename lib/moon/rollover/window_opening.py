@@ -13,9 +13,10 @@ from moon.openclaw.gateway import GatewayRefused, GatewayUnreachable, NoAnswer
 from moon.openclaw.locate import open_stores
 from moon.openclaw.pending_inputs import pending_inputs
 from moon.openclaw.transcript_store import SessionEntry, Transcript, TranscriptStore
-from moon.rollover.cut_messages import CutMessage, cut_messages, interrupted
+from moon.rollover.continuity_map import idempotency_key
+from moon.rollover.cut_messages import SLACK_MS, CutMessage, collided, cut_messages, interrupted
 from moon.rollover.map_making import add_cut_messages
-from moon.rollover.new_window import Line, Window, events_behind, is_last
+from moon.rollover.new_window import Line, Window, events_behind, is_last, is_turn
 from moon.rollover.rollover_journal import OPENED, Journal, may_be_underway, remove_journal, write_journal
 from moon.rollover.rollover_tools import Tools, find, open_one
 
@@ -24,6 +25,8 @@ SETTLE_SECONDS = 60.0
 # How long to wait for a run that began in the new window just now.
 REST_SECONDS = 20.0
 POLL_SECONDS = 0.25
+# A message that was taken shows as a run only after 20 to 50 milliseconds, more on a busy machine.
+QUIET_SECONDS = 0.5
 
 
 def open_window(tools: Tools, journal: Journal) -> Journal:
@@ -110,15 +113,42 @@ def note_opened(tools: Tools, journal: Journal) -> Journal:
 
 
 def await_rest(tools: Tools, journal: Journal) -> None:
-    """Wait for a run that began right behind the reset. Raises `InUse` when it takes long, `GatewayAway`."""
+    """Wait until nothing runs in the new window, and for a while nothing did.
+
+    Raises `InUse` when a run takes long, `GatewayAway`.
+    """
     deadline = time.monotonic() + REST_SECONDS
+    quiet_since = None
     while True:
         try:
-            return require_no_run(tools.gateway, journal.target_key)
+            require_no_run(tools.gateway, journal.target_key)
         except InUse:
+            quiet_since = None
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(POLL_SECONDS)
+        else:
+            quiet_since = quiet_since or time.monotonic()
+            if time.monotonic() - quiet_since >= QUIET_SECONDS:
+                return
+        time.sleep(min(POLL_SECONDS, QUIET_SECONDS))
+
+
+def note_collisions(tools: Tools, journal: Journal) -> Journal:
+    """Find messages whose runs failed because the map's turn began beside them, and note them as cut off too."""
+    if journal.mode != "reset":
+        return journal
+    await_rest(tools, journal)
+    window = open_one(tools, journal)
+    lines = window.lines if window is not None else ()
+    map_key = idempotency_key(journal.rollover_id)
+    arrived = next((line for line in lines if is_turn(line, map_key)), None)
+    until = (parse_ms(arrived.get("timestamp")) or 0) + SLACK_MS if arrived else 0
+    known = {each.key for each in journal.cut}
+    new = tuple(each for each in collided(journal.rollover_id, lines, until) if each.key not in known)
+    if new:
+        journal = replace(journal, cut=journal.cut + new)
+        write_journal(tools.context.home, journal)
+    return journal
 
 
 def find_cut(tools: Tools, journal: Journal) -> list[CutMessage]:
