@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.e2e.loopback_model import Answer, LoopbackModel
 BUDGET = 48_000
 # Up to here a session fills by its real size.
 NATURAL = 0.7
+REST_SECONDS = 120.0
 WORDS = [
     "mast",
     "relay",
@@ -85,6 +87,18 @@ class Talk:
             self.say(f"Note {len(self.seen)}: " + filler(self.key, min(missing * 4, 110_000)))
         if self.ratio < ratio:
             self.say("That was all.", Answer(text="Thank you.", prompt_tokens=round(ratio * BUDGET) + 60))
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until no run is active: a command that spoke ends before its run, much before it on a busy machine."""
+        until = time.monotonic() + REST_SECONDS
+        while self._is_running():
+            assert time.monotonic() < until, f"a run in {self.key} does not end"
+        self.lines()
+
+    def _is_running(self) -> bool:
+        rows = self.openclaw.call("sessions.list", {"search": self.key})["sessions"]
+        return any(row["key"] == self.key and row["hasActiveRun"] for row in rows)
 
     def delete(self) -> None:
         """Delete the session, as a user can."""

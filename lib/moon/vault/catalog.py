@@ -226,17 +226,6 @@ class Catalog:
         numbers = (int(events), int(size), bool(torn))
         return Segment(agent, key, session_id, int(ordinal), sha, place, *numbers, when, tuple(parts.split()))
 
-    def segment_of(self, sha256: str) -> Segment | None:
-        """The file that is, or holds, the segment of that hash."""
-        found = next(self.segments(sha256=sha256), None)
-        if found is not None:
-            return found
-        row = self.connection.execute(
-            "SELECT files.sha256 FROM segments JOIN files ON files.id = segments.file WHERE segments.sha256 = ?",
-            (sha256,),
-        ).fetchone()
-        return next(self.segments(sha256=row[0]), None) if row else None
-
     def parts(self, path: Path) -> list[Part]:
         """The segments that a file holds, in order."""
         rows = self.connection.execute(
