@@ -68,25 +68,33 @@ def render_head(source: Source) -> str:
         "archived_at": source.archived_at,
     }
     front = [f"{name}: {dump_json(value)}" for name, value in fields.items()]
-    title = _in_heading(source.session_key or source.session_id)
-    return "---\n" + "\n".join(front) + f"\n---\n\n# {title} · {_in_heading(source.archived_at[:10])}\n"
+    title = in_heading(source.session_key or source.session_id)
+    return "---\n" + "\n".join(front) + f"\n---\n\n# {title} · {in_heading(source.archived_at[:10])}\n"
 
 
 def render_message(message: Message) -> str:
     """A heading, and below it every piece of the message."""
-    when = _in_heading(message.timestamp or "no time")
-    heading = f"## {_in_heading(message.role)} · {when} · line {message.line} · event {_in_heading(message.event_id)}"
+    when = in_heading(message.timestamp or "no time")
+    heading = f"## {in_heading(message.role)} · {when} · line {message.line} · event {in_heading(message.event_id)}"
     return "\n".join(["", heading, *(_render_piece(piece, message.line) for piece in message.pieces)])
 
 
 def _render_piece(piece: Piece, line: int) -> str:
-    is_tool = piece.role in ("toolCall", "toolResult") or piece.tool is not None
-    text = shorten(lines(piece.text).rstrip("\n"), TOOL_CHARS if is_tool else TEXT_CHARS, line)
-    if not is_tool:
+    limit = TOOL_CHARS if _is_tool(piece) else TEXT_CHARS
+    return quoted(piece, shorten(lines(piece.text).rstrip("\n"), limit, line))
+
+
+def _is_tool(piece: Piece) -> bool:
+    return piece.role in ("toolCall", "toolResult") or piece.tool is not None
+
+
+def quoted(piece: Piece, text: str) -> str:
+    """The text of a piece as Markdown in which it can neither pose as a heading nor leave its place."""
+    if not _is_tool(piece):
         return "\n" + "\n".join(f"> {each}".rstrip() for each in text.split("\n")) + "\n"
     label = "call" if piece.role == "toolCall" else "result"
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"\n{label} {_in_heading(piece.tool or '')}".rstrip() + f"\n\n{fence}text\n{text}\n{fence}\n"
+    return f"\n{label} {in_heading(piece.tool or '')}".rstrip() + f"\n\n{fence}text\n{text}\n{fence}\n"
 
 
 def shorten(text: str, limit: int, line: int) -> str:
@@ -98,7 +106,7 @@ def shorten(text: str, limit: int, line: int) -> str:
     return f"{text[:head]}\n[… {left_out} characters left out; line {line} of the archive has them …]\n{text[-tail:]}"
 
 
-def _in_heading(text: str) -> str:
+def in_heading(text: str) -> str:
     """Text as part of a heading, whose parts stand between dots."""
     return inline(text.replace("·", " "))
 

@@ -151,7 +151,8 @@ def test_many_questions_at_once(moon: Moon) -> None:
 def test_formats(moon: Moon) -> None:
     text = moon.ok("recall", "heliotrope", "--format", "text").stdout.decode()
     assert "heliotrope" in text
-    assert "event e4" in text
+    assert "moon-recall --event e4 --context 5" in text
+    assert "archives/raw" not in text
     assert "\x1b" not in text
     markdown = moon.ok("recall", "heliotrope", "--format", "md").stdout.decode()
     assert markdown.startswith("# heliotrope")
@@ -175,12 +176,27 @@ def test_pack_and_pick(moon: Moon) -> None:
         ["x", "--pick", "one"],
         ["--inject", "k"],
         ["x", "--event", "e1"],
+        [],
+        ["--json"],
+        ["x", "--query", "y"],
+        ["--session", "s1", "--role", "user"],
+        ["--event", "e1", "--raw", "--context", "2"],
     ],
 )
 def test_wrong_usage(moon: Moon, arguments: list[str]) -> None:
     done = moon.run("recall", *arguments)
     assert done.code == 2
     assert "hint:" in done.stderr
+
+
+def test_a_word_that_looks_like_an_option_gets_a_hint(moon: Moon) -> None:
+    for arguments in (["lantern", "-garden"], ["-garden", "lantern"]):
+        done = moon.run("recall", *arguments)
+        assert done.code == 2
+        assert '-- "lantern -garden"' in done.stderr
+    assert "--query=" in moon.run("recall", "--query", "-garden").stderr
+    assert events(ask(moon, "--limit", "5", "--", "lantern -garden")) == ["f2"]
+    assert events(ask(moon, "--query", "lantern -garden")) == ["f2"]
 
 
 def test_recall_changes_nothing(moon: Moon) -> None:

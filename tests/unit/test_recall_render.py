@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moon.recall.render import TextStyle, markdown
+from moon.recall.reading import Message
+from moon.recall.render import TextStyle, markdown, message_markdown, next_command, session_command
 from moon.recall.snippet import WIDTH, cut, mark, marked_spans
 from moon.text import has_hidden
 
@@ -60,7 +61,7 @@ def test_text_for_a_terminal() -> None:
     plain = TextStyle(colour=False, width=60).render(document("a **match** " + "word " * 40))
     assert "\x1b" not in plain
     assert max(map(len, plain.splitlines())) <= 60
-    assert "archives/raw/main/a.jsonl:3  event e1" in plain
+    assert plain.endswith("    moon-recall --event e1 --context 5\n")
     coloured = TextStyle(colour=True, width=60).render(document("a **match** here"))
     assert "\x1b[1m\x1b[33mmatch\x1b[0m" in coloured
 
@@ -74,6 +75,31 @@ def test_no_text_reaches_a_terminal_with_control_characters(text: str) -> None:
     said["degraded"] = [text]
     assert not has_hidden(TextStyle(colour=False, width=80).render(said))
     assert not has_hidden(markdown(said))
+
+
+def test_the_next_command_can_be_pasted() -> None:
+    assert next_command("-x y") == "moon-recall --event='-x y' --context 5"
+    assert next_command("--help") == "moon-recall --event=--help --context 5"
+    assert session_command("agent:main:it's") == """moon-recall --session 'agent:main:it'"'"'s'"""
+
+
+def said(text: str, role: str = "user") -> Message:
+    return {"event_id": "e1", "session_id": "s1", "role": role, "tool": None, "timestamp": None, "text": text}
+
+
+def test_a_message_is_read_as_it_was_written() -> None:
+    text = "def x():\n\treturn 1\n\n" + "word " * 40
+    shown = TextStyle(colour=False, width=60).message(said(text), asked=True)
+    assert shown.startswith("> undated           user  e1\n    def x():\n        return 1\n\n    word word")
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+@given(st.text(max_size=80), st.text(max_size=9))
+def test_no_message_reaches_a_reader_with_control_characters(text: str, role: str) -> None:
+    assert not has_hidden(TextStyle(colour=False, width=80).message(said(text, role)))
+    page = message_markdown(said(text, role))
+    assert not has_hidden(page)
+    assert [line for line in page.splitlines() if line.startswith("#")] == page.splitlines()[:1]
 
 
 def test_markdown_keeps_text_from_being_markup() -> None:

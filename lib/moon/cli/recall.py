@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from moon import output
 from moon.cli.parser import Parser
+from moon.cli.recall_reading import (
+    form_of,
+    print_around,
+    print_conversation,
+    print_original,
+    shown_to_people,
+    text_style,
+)
 from moon.errors import UsageWrong
-from moon.text import dump_json, escape_json
+from moon.text import dump_json
 
 if TYPE_CHECKING:
     import argparse
 
+    from moon.config import Config
+    from moon.paths import Home
     from moon.recall.recall_types import Request
     from moon.recall.search import Recall
 
@@ -24,7 +33,9 @@ EXAMPLES = """\
   moon-recall '"connection refused" -staging tool:exec'    a phrase, not this word, only this tool's results
   moon-recall "deploy script" --since "last tuesday" --role user --context 2
   moon-recall "release checklist" | jq '.results[0]'
-  moon-recall --event EVENT_ID                             the original message, from the archive
+  moon-recall --event 7f3a9c10 --context 5                 read on: the messages around a result
+  moon-recall --event 7f3a9c10 --json                      the original of a message, as OpenClaw stored it
+  moon-recall --session agent:main:main --format md        a whole conversation
   moon-recall --queries questions.txt | jq -c .results[0]  one question a line in, one answer a line out
   moon-recall "what did we decide about ports" --inject agent:main:main --pick 1,3
 """
@@ -39,34 +50,59 @@ def main(arguments: list[str]) -> int:
 
         return serve()
     _check_usage(options)
-    if options.event:
-        return print_event(options.event, options.session, raw=options.raw)
     from moon import config as configuration
     from moon.paths import Home
-    from moon.recall.search import Recall
 
     home = Home.from_environment()
+    form = form_of(options.format)
+    if options.event and (options.raw or (form == "json" and not options.context)):
+        return print_original(home, options.event, options.session, raw=options.raw)
     config = configuration.load(home)
-    if options.queries:
-        with Recall(home, config) as recall:
-            return answer_all(recall, options)
-    with Recall(home, config) as recall:
-        document = recall.ask(_request(options, " ".join(options.query), config.timezone))
-    if options.inject:
-        from moon.recall.inject import inject
+    if options.event:
+        return print_around(home, config, options.event, options.session, options.context, form)
+    if not (options.query or options.queries):
+        return print_conversation(home, config, options.session, options.agent, form)
+    return _answer(home, config, options, form)
 
-        document["injected"] = inject(config, home, options.inject, document)
-    show(document, options.format)
+
+def _answer(home: Home, config: Config, options: argparse.Namespace, form: str) -> int:
+    from moon.recall.search import Recall
+
+    with Recall(home, config) as recall:
+        if options.queries:
+            return answer_all(recall, options)
+        document = recall.ask(_request(options, " ".join(options.query), config.timezone))
+        if options.inject:
+            from moon.recall.inject import inject
+
+            document["injected"] = inject(config, home, options.inject, document)
+        show(document, form, recall.short_id)
     return 0
 
 
+class _QuestionParser(Parser):
+    """Says how a question is quoted: the shell hands on words that `argparse` takes for options."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments:"):
+            raise UsageWrong(
+                message,
+                hint="give the question as one quoted text, in front of the options or behind --: "
+                'moon-recall --limit 5 -- "lantern -garden"; or see `moon-recall --help`',
+            )
+        if message.startswith("argument --query:"):
+            raise UsageWrong(message, hint='a question that begins with - is given as --query="-garden lantern"')
+        super().error(message)
+
+
 def _parser() -> Parser:
-    parser = Parser("moon-recall", DESCRIPTION, EXAMPLES)
+    parser = _QuestionParser("moon-recall", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
     add("query", nargs="*", help='words or a question; "exact phrase", -word, role:user, tool:exec are understood')
+    add("--query", dest="query_option", metavar="TEXT", help="the question, for scripts that give it so")
     add("--limit", type=int, default=10, metavar="N", help="at most N results (default 10)")
     add("--agent", metavar="A", help="only this agent")
-    add("--session", metavar="S", help="only this session, by key or id")
+    add("--session", metavar="S", help="only this session, by key or id; without a question: print the whole of it")
     add(
         "--role",
         action="append",
@@ -76,7 +112,13 @@ def _parser() -> Parser:
     )
     add("--since", metavar="TIME", help='not before: 2026-05-08, "last tuesday", "3 days ago"')
     add("--until", metavar="TIME", help="before the end of: the same forms")
-    add("--context", type=int, default=0, metavar="N", help="N neighbouring messages before and after each result")
+    add(
+        "--context",
+        type=int,
+        default=0,
+        metavar="N",
+        help="N neighbouring messages before and after each result or event",
+    )
     add("--format", choices=("text", "json", "md"), help="how to print (default: text on a terminal, json in a pipe)")
     add("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     add(
@@ -89,7 +131,7 @@ def _parser() -> Parser:
     add("--pick", metavar="1,3", help="only these results, also in the pack")
     add("--inject", metavar="SESSION_KEY", help="bring the pack into this live session as a message, at most once")
     add("--queries", metavar="FILE", help="one query a line (- for standard input), one JSON answer a line")
-    add("--event", metavar="ID", help="print the original event as JSON; the beginning of its id is enough")
+    add("--event", metavar="ID", help="print an event (JSON: as it was stored); the beginning of its id is enough")
     add("--raw", action="store_true", help="with --event: its exact bytes, not for a terminal")
     add("--mcp", action="store_true", help="serve search to MCP clients on standard input and output")
     return parser
@@ -104,15 +146,39 @@ def _check_usage(options: argparse.Namespace) -> None:
         )
     if options.context < 0 or options.max_tokens < 0:
         raise UsageWrong("--context and --max-tokens cannot be negative", hint="see `moon-recall --help`")
-    asked = [bool(options.query), bool(options.queries), bool(options.event)]
-    if sum(asked) > 1:
-        raise UsageWrong("give a query, or --queries, or --event, not several", hint="see `moon-recall --help`")
-    if options.raw and not options.event:
-        raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
+    _check_what_is_asked(options)
     if options.inject == "":
         raise UsageWrong("--inject needs a session key, not an empty text", hint="for instance agent:main:main")
     if options.inject and not options.query:
         raise UsageWrong("--inject needs a query whose results it brings in", hint="see `moon-recall --help`")
+
+
+def _check_what_is_asked(options: argparse.Namespace) -> None:
+    """One thing at a time; `--query` becomes the question."""
+    if options.query_option is not None:
+        if options.query:
+            raise UsageWrong("give the question once, in words or with --query", hint="see `moon-recall --help`")
+        options.query = [options.query_option]
+    asked = [bool(options.query), bool(options.queries), bool(options.event)]
+    if sum(asked) > 1:
+        raise UsageWrong("give a query, or --queries, or --event, not several", hint="see `moon-recall --help`")
+    if not any(asked):
+        _check_without_question(options)
+    if options.raw and not options.event:
+        raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
+    if options.raw and (options.format or options.context):
+        raise UsageWrong("--raw gives exact bytes only", hint="leave out --format, --json and --context")
+
+
+def _check_without_question(options: argparse.Namespace) -> None:
+    """Without a question a session is printed, all of it."""
+    if not options.session:
+        raise UsageWrong("there is no question", hint='for instance moon-recall "when did we move the database?"')
+    if options.role or options.since or options.until or options.context or options.pick:
+        raise UsageWrong(
+            "--session without a question prints the whole of it",
+            hint="leave out --role, --since, --until, --context and --pick, or ask a question",
+        )
 
 
 def _request(options: argparse.Namespace, text: str, zone: str) -> Request:
@@ -162,39 +228,12 @@ def _without_ends(stream: Iterable[str]) -> Iterator[str]:
         yield line.rstrip("\r\n")
 
 
-def print_event(event: str, session: str | None, *, raw: bool) -> int:
-    """Write an event as JSON, each distinct version once: its exact value, or with `raw` its exact bytes."""
-    from moon.paths import Home
-    from moon.recall.original import originals
-
-    for line in originals(Home.from_environment(), event, session):
-        if raw:
-            output.put_bytes(line + b"\n")
-        else:
-            output.put(escape_json(line.decode("utf-8", "surrogateescape")) + "\n")
-    return 0
-
-
-def show(document: dict[str, Any], form: str | None) -> None:
-    """Print one answer in the asked form, or in the one that fits where it goes."""
-    terminal = output.is_terminal()
-    form = form or ("text" if terminal else "json")
+def show(document: dict[str, Any], form: str, short: Callable[[str], str]) -> None:
+    """Print one answer."""
     if form == "json":
         output.put(dump_json(document, indent=1) + "\n")
         return
-    from moon.recall import render
+    from moon.recall.render import markdown
 
-    if form == "md":
-        output.show(render.markdown(document))
-        return
-    import shutil
-
-    size = shutil.get_terminal_size()
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    text = render.TextStyle(colour=colour, width=size.columns).render(document)
-    if terminal and text.count("\n") > size.lines:
-        from moon.recall.pager import page
-
-        page(text)
-    else:
-        output.show(text)
+    with shown_to_people() as write:
+        write(markdown(document) if form == "md" else text_style(short).render(document))

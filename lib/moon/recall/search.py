@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from moon.clock import now_ms
 from moon.config import Config
@@ -13,8 +15,12 @@ from moon.paths import Home
 from moon.recall import embedded
 from moon.recall.dates import Calendar
 from moon.recall.question import Query, Term
-from moon.recall.recall_document import Document, document, neighbour
+from moon.recall.recall_document import Document, document
 from moon.recall.recall_types import Answer, Hit, Request
+
+if TYPE_CHECKING:
+    from moon.recall.reading import Conversation
+    from moon.redact import Redactor
 
 
 class Recall:
@@ -101,18 +107,32 @@ class Recall:
         common = self.index.frequencies({stem for term in found.query.terms for stem in term.stems})
         return sorted(found.query.terms, key=lambda term: sum(common.get(stem, 0) for stem in term.stems))
 
-    def around(self, event_id: str, before: int, after: int, session: str | None = None) -> list[Document]:
-        """The messages around an event, it among them; empty when it is not indexed."""
+    def around(self, event: str, before: int, after: int, session: str | None = None) -> Conversation:
+        """The messages around an event, it among them. Raises `EventUnknown`, `ArchiveDamaged`."""
+        from moon.recall.reading import Around
+
         self._follow()
-        rows = self.index.event_rows(event_id, session)
-        if not rows:
-            return []
-        found = [
-            *self.index.around(rows[0].id, before, after=False),
-            *rows,
-            *self.index.around(rows[-1].id, after, after=True),
-        ]
-        return [neighbour(row) for row in found]
+        try:
+            with self.index.snapshot():
+                found = Around(self.home, self.index, self._redactor).read(event, before, after, session)
+        except IndexUnusable as error:
+            self.index.close()
+            self.index, self.degraded = _without_index(self.home, error)
+            found = Around(self.home, self.index, self._redactor).read(event, before, after, session)
+        found["degraded"] = [*self.degraded, *found["degraded"]]
+        return found
+
+    def short_id(self, event: str) -> str:
+        """A beginning of an event id that is enough to name it, for people to copy."""
+        from moon.recall.original import short_id
+
+        return short_id(self.index, event)
+
+    @functools.cached_property
+    def _redactor(self) -> Redactor:
+        from moon.redact import Redactor
+
+        return Redactor.from_config(self.config.redact)
 
     def _follow(self) -> None:
         """Open the index again when another file has taken its place."""

@@ -1,0 +1,175 @@
+"""What `moon-recall` prints beside answers: an event, the messages around it, a whole conversation."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from moon import output
+from moon.config import Config
+from moon.errors import DONE, PARTIAL, IndexUnusable
+from moon.paths import Home
+from moon.text import dump_json, escape_json
+
+if TYPE_CHECKING:
+    from moon.recall.reading import Conversation, Message, Transcripts
+    from moon.recall.render import TextStyle
+
+Write = Callable[[str], object]
+
+
+def form_of(asked: str | None) -> str:
+    """The asked form, or the one that fits where it goes: text on a terminal, JSON elsewhere."""
+    return asked or ("text" if output.is_terminal() else "json")
+
+
+def text_style(short: Callable[[str], str]) -> TextStyle:
+    """The text style that fits where standard output goes."""
+    from moon.recall.render import TextStyle
+
+    colour = output.is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return TextStyle(colour=colour, width=shutil.get_terminal_size().columns, short=short)
+
+
+@contextlib.contextmanager
+def shown_to_people() -> Iterator[Write]:
+    """Where text and Markdown go: through the pager on a terminal."""
+    if not output.is_terminal():
+        yield output.show
+        return
+    from moon.recall.pager import paging
+
+    with paging() as write:
+        yield write
+
+
+# --- an event ---------------------------------------------------------------------------------------------------------
+
+
+def print_original(home: Home, event: str, session: str | None, *, raw: bool) -> int:
+    """Write an event as JSON, each distinct version once: its exact value, or with `raw` its exact bytes."""
+    from moon.recall.original import originals
+
+    if raw:
+        output.refuse_terminal()
+    for line in originals(home, event, session):
+        if raw:
+            output.put_bytes(line + b"\n")
+        else:
+            output.put(escape_json(line.decode("utf-8", "surrogateescape")) + "\n")
+    return DONE
+
+
+def print_around(home: Home, config: Config, event: str, session: str | None, context: int, form: str) -> int:
+    """Print an event with its neighbours, to be read or as a document."""
+    from moon.recall.search import Recall
+
+    with Recall(home, config) as recall:
+        found = recall.around(event, context, context, session)
+        if form == "json":
+            output.put(dump_json(found, indent=1) + "\n")
+        else:
+            with shown_to_people() as write:
+                _write_around(found, form, recall.short_id, write)
+    return DONE
+
+
+def _write_around(found: Conversation, form: str, short: Callable[[str], str], write: Write) -> None:
+    from moon.recall.render import session_command
+
+    output.say(*(f"degraded: {each}" for each in found["degraded"]))
+    pages = _Pages(form, short, write, found["event_id"])
+    pages.begin(found["session_key"])
+    for message in found["messages"]:
+        pages.message(message)
+    if form == "text" and found["session_key"]:
+        write(pages.style.note(f"the whole conversation: {session_command(found['session_key'])}"))
+
+
+class _Pages:
+    """Writes messages for people, as text or Markdown."""
+
+    def __init__(self, form: str, short: Callable[[str], str], write: Write, asked: str | None = None) -> None:
+        self.form = form
+        self.style = text_style(short)
+        self.write = write
+        self.asked = asked
+        self._session = ""
+
+    def begin(self, name: str) -> None:
+        """Write the title."""
+        from moon.recall.render import heading_markdown
+
+        self.write(heading_markdown(name) if self.form == "md" else self.style.note(name) + "\n")
+
+    def message(self, message: Message) -> None:
+        """Write a message, behind the id of its session where that is another than before."""
+        from moon.recall.render import message_markdown, session_markdown
+
+        if message["session_id"] != self._session:
+            self._session = message["session_id"]
+            is_page = self.form == "md"
+            self.write(
+                session_markdown(self._session) if is_page else self.style.note(f"session {self._session}") + "\n"
+            )
+        if self.form == "md":
+            self.write(message_markdown(message))
+        else:
+            self.write(self.style.message(message, asked=message["event_id"] == self.asked))
+
+
+# --- a whole conversation ---------------------------------------------------------------------------------------------
+
+
+def print_conversation(home: Home, config: Config, name: str, agent: str | None, form: str) -> int:
+    """Print every archived transcript of a session key or id, message by message; 3 where an archive is damaged."""
+    from moon.recall.reading import Transcripts
+    from moon.vault.catalog import open_catalog
+
+    with open_catalog(home) as catalog:
+        transcripts = Transcripts(catalog, config.redact, name, agent)
+        if form == "json":
+            _write_document(transcripts)
+        else:
+            with shown_to_people() as write, _short_ids(home) as short:
+                pages = _Pages(form, short, write)
+                pages.begin(transcripts.session_key)
+                transcripts.read(pages.message)
+    output.say(*(f"moon-recall: {each}" for each in transcripts.degraded))
+    return PARTIAL if transcripts.degraded else DONE
+
+
+def _write_document(transcripts: Transcripts) -> None:
+    """A `moon.conversation/1`, written while it is read."""
+    from moon.recall.reading import conversation
+
+    head, _, _ = dump_json(conversation(transcripts.session_key, None, [], [])).partition("[]")
+    output.put(f"{head}[\n")
+    between = ""
+
+    def write(message: Message) -> None:
+        nonlocal between
+        output.put(between + dump_json(message))
+        between = ",\n"
+
+    transcripts.read(write)
+    output.put(f'\n], "degraded": {dump_json(transcripts.degraded)}}}\n')
+
+
+@contextlib.contextmanager
+def _short_ids(home: Home) -> Iterator[Callable[[str], str]]:
+    """How ids are shortened: not at all where there is no index that knows them."""
+    from moon.fulltext import open_reader
+    from moon.recall.original import short_id
+
+    try:
+        index = open_reader(home.text_index)
+    except IndexUnusable:
+        yield str
+        return
+    with index:
+        yield functools.partial(short_id, index)
