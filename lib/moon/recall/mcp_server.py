@@ -108,7 +108,4 @@ class Tools:
         """The messages before and after an event, in order, with the event itself. event_id comes from a result."""
         if not 0 <= before <= MAX_AROUND or not 0 <= after <= MAX_AROUND:
             raise UsageWrong(f"before and after lie between 0 and {MAX_AROUND}")
-        found = self.recall.around(event_id, before, after, session)
-        if not found:
-            raise MoonError(f"no archived event {event_id!r}", hint="take event_id from a result of search_history")
-        return {"event_id": event_id, "messages": found}
+        return {**self.recall.around(event_id, before, after, session)}
