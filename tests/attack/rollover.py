@@ -12,9 +12,11 @@ have its answer in the end. Exit code 0 when all of that holds.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -23,8 +25,10 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,7 @@ from moon.openclaw.gateway_socket import GatewayRefused, GatewaySocket  # noqa: 
 BUDGET = 48_000
 PRUNE_AT, ROLL_AT = 0.87, 0.93
 PATIENCE = 120.0
+WORKERS = 3
 # The gateway may be at a reset for a minute after it was asked; Moon waits that long before it asks again.
 SETTLE = 75.0
 SETTINGS = {
@@ -56,9 +61,8 @@ SETTINGS = {
 
 
 class Talkative(LoopbackModel):
-    """Answers a message that holds a token by that token, after a while; says how full the window is."""
+    """Answers a message that holds a token by that token, after a while; `[fill 0.9]` makes the window that full."""
 
-    fill: float = 0.0
     dice: random.Random
 
     def answer(self, body: dict[str, Any]) -> Answer:
@@ -72,7 +76,8 @@ class Talkative(LoopbackModel):
             return Answer(text="Noted.")
         if tokens:
             return Answer(text=f"answer-to-{tokens[-1]}", delay=self.dice.uniform(0.0, 1.2))
-        return Answer(text="Understood.", prompt_tokens=round(self.fill * BUDGET)) if "[fill]" in last else said
+        fill = re.search(r"\[fill ([0-9.]+)\]", last)
+        return Answer(text="Understood.", prompt_tokens=round(float(fill[1]) * BUDGET)) if fill else said
 
 
 def is_token(word: str) -> bool:
@@ -99,7 +104,6 @@ class Field:
         self.openclaw = OpenClaw(folder, install(), self.model.url)
         self.openclaw.__enter__()
         self.moon = Moon(folder / "moon", self.openclaw, SETTINGS)
-        self.number = 0
         self.durations: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.covered: dict[str, int] = {}
 
@@ -113,20 +117,25 @@ class Field:
         address = Address(f"ws://127.0.0.1:{self.openclaw.port}", "token", self.openclaw.token, "")
         return GatewaySocket.open(address, PATIENCE)
 
-    def say(self, key: str, text: str, fill: float) -> None:
-        """One turn of a session, which then counts as that full."""
-        self.model.fill = fill
+    def for_worker(self, number: int) -> Field:
+        """The same gateway with a MOON_HOME of its own, so that several Moons work at once."""
+        made = copy.copy(self)
+        made.moon = Moon(self.openclaw.home / f"moon{number}", self.openclaw, SETTINGS)
+        made.dice = random.Random(self.dice.random())
+        return made
+
+    def say(self, key: str, text: str) -> None:
+        """One turn of a session."""
         client = self.connect()
-        self.number += 1
-        turn = {"message": text, "agentId": "main", "sessionKey": key, "idempotencyKey": f"say-{self.number}"}
+        turn = {"message": text, "agentId": "main", "sessionKey": key, "idempotencyKey": f"say-{uuid.uuid4().hex}"}
         client.call("agent", {**turn, "deliver": False}, PATIENCE, final=True)
         client.close()
 
     def new_session(self, name: str, fill: float) -> str:
         """A session with a little talk, that full."""
         key = f"agent:main:{name}"
-        self.say(key, f"Good morning, this is session {name}. " + "The mast needs paint. " * 40, 0.3)
-        self.say(key, f"The anchor bolt of mast {name} is loose, remember that. [fill]", fill)
+        self.say(key, f"Good morning, this is session {name}. " + "The mast needs paint. " * 40)
+        self.say(key, f"The anchor bolt of mast {name} is loose, remember that. [fill {fill}]")
         return key
 
     def env(self, way: str) -> dict[str, str]:
@@ -205,7 +214,7 @@ def attack_with_kills(field_: Field, wanted: int, ways: list[str], figures: Figu
         sessions.append(key)
         if prunes:
             kill_some(field_, key, "moon-prune", ways, figures, 2)
-            field_.say(key, "And now for the last thing of the day. [fill]", ROLL_AT)
+            field_.say(key, f"And now for the last thing of the day. [fill {ROLL_AT}]")
         kill_some(field_, key, "moon-rollover", ways, figures, field_.dice.randint(2, 6))
         say(f"kills: {figures.counts['kills']} of {wanted} on {len(sessions)} sessions")
     finish(field_, sessions, ways)
@@ -259,15 +268,23 @@ def finish(field_: Field, sessions: list[str], ways: list[str]) -> None:
 
 
 def attack_with_runs(field_: Field, wanted: int, ways: list[str], figures: Figures) -> None:
-    """Write to sessions in the last second before their reset."""
-    delays: dict[str, list[float]] = {way: [] for way in ways}
-    number = 0
-    while figures.counts["runs before a reset"] < wanted and number < wanted * 3:
-        way = ways[number % len(ways)]
-        one_run(field_, number, way, delays[way], figures)
-        number += 1
-        if number % 10 == 0:
-            say(f"runs: {figures.counts['runs before a reset']} of {wanted} fell into the last second before a reset")
+    """Write to sessions in the last second before their reset, with several Moons at once."""
+    numbers = iter(range(wanted * 5))
+
+    def work(worker: Field) -> None:
+        delays: dict[str, list[float]] = {way: [] for way in ways}
+        while figures.counts["runs before a reset"] < wanted:
+            number = next(numbers, None)
+            if number is None:
+                return
+            way = ways[number % len(ways)]
+            one_run(worker, number, way, delays[way], figures)
+            counts = figures.counts
+            say(f"runs: {counts['runs before a reset']} of {wanted} before a reset, {counts['runs']} in all")
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(work, field_.for_worker(number)) for number in range(WORKERS)]:
+            done.result()
 
 
 def one_run(field_: Field, number: int, way: str, delays: list[float], figures: Figures) -> None:
@@ -284,7 +301,7 @@ def one_run(field_: Field, number: int, way: str, delays: list[float], figures: 
     while process.poll() is None and not set((field_.moon.home / "continuity").glob("*.md")) - maps:
         time.sleep(0.001)
     began = time.time()
-    time.sleep(field_.dice.uniform(0, 1.05 * (statistics.median(delays[-9:]) if delays else 0.1)))
+    time.sleep(field_.dice.uniform(0, 0.8 * (statistics.median(delays[-9:]) if delays else 0.1)))
     sent_at = time.time()
     sender = threading.Thread(target=send, args=(client, method, key, token, figures))
     sender.start()
@@ -302,14 +319,16 @@ def send(client: GatewaySocket, method: str, key: str, token: str, figures: Figu
         if method == "agent":
             turn.update(agentId="main", deliver=False)
         try:
-            client.call(method, turn, PATIENCE, final=method == "agent")
-            return
+            answer = client.call(method, turn, PATIENCE, final=method == "agent")
+            if method == "agent" or answer.get("status") in ("started", "in_flight", "ok"):
+                return
         except GatewayRefused:
-            figures.counts["refused by the gateway and sent again by its sender"] += 1
-            time.sleep(0.3)
+            pass
         except MoonError as error:
             figures.failures.append(f"{key}: the sender met {error.message}")
             return
+        figures.counts["not taken by the gateway, which said so, and sent again by its sender"] += 1
+        time.sleep(0.3)
 
 
 def judge_run(
