@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-gateway bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -69,9 +69,20 @@ e2e: venv ## The same job against the real OpenClaw and QMD, installed into .cac
 	$(PY) tests/e2e/install.py
 	$(PY) -m pytest tests/e2e
 
-attack: venv ## What must hold against anything: conversations in a hundred scripts, secrets in every clothing, slow text
+attack: SEED := $(or $(SEED),$(shell date +%s))
+attack: venv ## Promises under attack: endings, scripts, odd strings, secrets, slow text (SEED printed; the clock's unless given)
+	@echo "make attack SEED=$(SEED)"
+	$(PY) tests/attack/transcripts.py --seed $(SEED) --count 100
 	$(PY) tests/attack/scripts.py
-	$(PY) tests/attack/secrets.py --harmless docs lib tests/recorded
+	$(PY) tests/attack/strings.py --seed $(SEED)
+	$(PY) tests/attack/secrets.py --seed $(SEED) --harmless docs lib tests/recorded
+
+attack-gateway: SEED := $(or $(SEED),$(shell date +%s))
+attack-gateway: venv ## The same on the real OpenClaw: kills around prune and rollover, runs begun right before a reset (KILLS=200 RUNS=100)
+	$(PY) tests/e2e/install.py
+	@echo "make attack-gateway SEED=$(SEED)"
+	$(PY) tests/attack/transcripts.py --seed $(SEED) --count 0 --real 12
+	$(PY) tests/attack/rollover.py --seed $(SEED) --kills $(or $(KILLS),200) --runs $(or $(RUNS),100)
 
 bench: venv ## What a tick and archiving cost, beside something measured in the same run
 	$(PY) tests/bench/bench_tick.py
