@@ -159,3 +159,79 @@ class CycleDocument(_CycleFields):
     finished_at: str | None
     usage: UsageDocument
     stations: list[StationRecord]
+
+
+class Member(TypedDict):
+    """A segment as a `pack` line lists it; `archive_path` is the one of its own `archive` line."""
+
+    archive_path: str
+    sha256: str
+    events: int
+    bytes: int
+    ordinal: int
+    first_event_id: str
+    last_event_id: str
+    archived_at: str
+    torn: bool
+
+
+class Kept(TypedDict):
+    """The file that holds what is left of a segment that was retired."""
+
+    archive_path: str
+    sha256: str
+    events: int
+    bytes: int
+
+
+class LedgerDamage(TypedDict):
+    """A damaged line of the ledger that a later one accounts for."""
+
+    line: int
+    what: str
+    sha256: str
+    before: str
+
+
+class LedgerLine(TypedDict, total=False):
+    """A line of the ledger, of whatever `kind`; which fields each kind has is in `schemas/archive.schema.json`."""
+
+    schema: str
+    kind: str
+    agent: str
+    session_key: str
+    session_id: str
+    prev: str
+    # archive, and the measures of a pack and of what was retired
+    archive_path: str
+    sha256: str
+    events: int
+    bytes: int
+    first_event_id: str
+    last_event_id: str
+    archived_at: str
+    ordinal: int
+    revisions: int
+    malformed: int
+    torn: bool
+    # pack
+    segments: list[Member]
+    packed_at: str
+    # aside
+    event_id: str
+    reason: str
+    # retired
+    lost: int
+    retired_at: str
+    kept: Kept
+    # link
+    from_session_id: str
+    to_session_id: str
+    to_session_key: str
+    boundary_event_id: str
+    continuity_path: str
+    rollover_id: str
+    linked_at: str
+    # mended
+    lines: list[LedgerDamage]
+    mended_at: str

@@ -12,6 +12,7 @@ from moon import documents, schema
 
 JSON_NAMES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 USAGE, CYCLE = schema.load_schema("usage"), schema.load_schema("cycle")
+LEDGER = schema.load_schema("archive")
 REPORT = schema.load_schema("report")
 STATION = CYCLE["properties"]["stations"]["items"]
 PAIRS = {
@@ -23,6 +24,27 @@ PAIRS = {
     "QmdOutcome": (documents.QmdOutcome, STATION["properties"]["qmd"]),
     "Problem": (documents.Problem, REPORT["properties"]["errors"]["items"]),
 }
+
+
+def ledger_fields() -> dict[str, Any]:
+    """The properties of every kind of ledger line together."""
+    found = dict(LEDGER["properties"])
+    for kind in LEDGER["properties"]["kind"]["enum"]:
+        shape = LEDGER["$defs"]["segment" if kind == "archive" else kind]
+        while shape:
+            found.update(shape.get("properties", {}))
+            shape = LEDGER["$defs"].get(shape.get("$ref", "").removeprefix("#/$defs/"))
+    return found
+
+
+def test_the_type_of_a_ledger_line_has_the_fields_of_every_kind() -> None:
+    fields = ledger_fields()
+    assert set(typing.get_type_hints(documents.LedgerLine)) == set(fields)
+    measures = LEDGER["$defs"]["measures"]
+    assert needed(documents.Member) == {*measures["required"], "torn"} <= set(measures["properties"])
+    damage = fields["lines"]["items"]
+    assert needed(documents.LedgerDamage) == set(damage["required"]) == set(damage["properties"])
+    assert needed(documents.Kept) == set(fields["kept"]["required"])
 
 
 @pytest.mark.parametrize("name", PAIRS)

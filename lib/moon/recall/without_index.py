@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from moon.documents import LedgerLine
 from moon.errors import ArchiveDamaged, IndexUnusable, MoonError
 from moon.fulltext import MessageRow, SegmentSource, TextIndex, TextIndexWriter
 from moon.fulltext.index_database import in_memory
@@ -34,12 +35,12 @@ def index_of_archives(home: Home, error: IndexUnusable) -> tuple[TextIndex, tupl
     return index, (*said, *problems)
 
 
-def _read_newest(home: Home, records: list[dict[str, object]], index: TextIndexWriter) -> tuple[int, list[str]]:
+def _read_newest(home: Home, records: list[LedgerLine], index: TextIndexWriter) -> tuple[int, list[str]]:
     deadline = time.monotonic() + MAX_SECONDS
     budget = MAX_BYTES
-    chosen: list[dict[str, object]] = []
+    chosen: list[LedgerLine] = []
     for record in reversed(records):
-        budget -= int(str(record["bytes"]))
+        budget -= record["bytes"]
         if budget < 0 and chosen:
             break
         chosen.append(record)
@@ -48,8 +49,9 @@ def _read_newest(home: Home, records: list[dict[str, object]], index: TextIndexW
     for record in reversed(chosen):
         if time.monotonic() > deadline:
             break
-        names = ("sha256", "agent", "session_key", "session_id", "archive_path")
-        source = SegmentSource(*(str(record[name]) for name in names))
+        source = SegmentSource(
+            record["sha256"], record["agent"], record["session_key"], record["session_id"], record["archive_path"]
+        )
         try:
             index.add_segment(source, _rows(home.root / source.archive_path))
             read += 1

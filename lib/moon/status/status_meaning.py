@@ -10,7 +10,7 @@ from typing import Any
 from moon.clock import format_ms
 from moon.cycle.cycle_document import next_station, outcomes
 from moon.cycle.session_states import SessionState
-from moon.documents import CycleDocument
+from moon.documents import CycleDocument, LedgerLine
 
 SHOWN = ("time", "action", "outcome", "reason", "cycle_id")
 Actions = dict[tuple[str, str], dict[str, str]]
@@ -53,7 +53,7 @@ def without_done(session: SessionState, cycle: CycleDocument | None) -> SessionS
     return session._replace(pending=tuple(station for station in session.pending if station not in done))
 
 
-def known_sessions(remembered: Iterable[SessionState], archives: Iterable[dict[str, Any]]) -> list[SessionState]:
+def known_sessions(remembered: Iterable[SessionState], archives: Iterable[LedgerLine]) -> list[SessionState]:
     """The sessions of the state, and those that only the ledger knows, by agent and key."""
     found = {(each.agent, each.session_key): each for each in remembered}
     for line in archives:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from moon.documents import Member
 from moon.errors import database_failed
 from moon.files import make_private, unusable
 from moon.openclaw.events import event_id
@@ -22,7 +23,7 @@ from moon.paths import Home, safe_name
 from moon.vault.catalog_database import connect, discard, is_damage
 from moon.vault.following import follow
 from moon.vault.ledger import Appended, Ledger
-from moon.vault.standing import Line, Member
+from moon.vault.standing import Line, measures
 
 __all__ = ["Catalog", "Identifier", "Part", "Segment", "discard", "open_catalog"]
 # The segment of an event that cannot be a line of any: its bytes lie in the quarantine folder.
@@ -192,12 +193,12 @@ class Catalog:
         cursor = self.connection.execute(
             "INSERT INTO files (place, session, ordinal, sha256, path, events, bytes, torn, archived_at, parts) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
-            (place or number, session, *_measures(record)),
+            (place or number, session, *measures(record)),
         )
         self.insert_segment(number, session, record, file=int(cursor.lastrowid or 0), first_line=0, entered=entered)
 
     def insert_segment(
-        self, number: int, session: int, record: Line, *, file: int, first_line: int, entered: bool
+        self, number: int, session: int, record: Line | Member, *, file: int, first_line: int, entered: bool
     ) -> None:
         """Enter a segment that lies in a file."""
         ids = (str(record.get("first_event_id", "")), str(record.get("last_event_id", "")))
@@ -205,7 +206,7 @@ class Catalog:
             "INSERT INTO segments (id, session, ordinal, sha256, path, events, bytes, torn, archived_at, "
             "first_event_id, last_event_id, file, first_line, entered) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (number, session, *_measures(record), *ids, file, first_line, int(entered)),
+            (number, session, *measures(record), *ids, file, first_line, int(entered)),
         )
 
     def segments(self, agent: str = "", session_id: str = "", sha256: str = "") -> Iterator[Segment]:
@@ -365,11 +366,6 @@ class Catalog:
             (session,),
         )
         return [int(number) for (number,) in rows]
-
-
-def _measures(record: Line) -> tuple[object, ...]:
-    names = ("ordinal", "sha256", "archive_path", "events", "bytes")
-    return (*(record[name] for name in names), int(bool(record.get("torn"))), record["archived_at"])
 
 
 @contextlib.contextmanager

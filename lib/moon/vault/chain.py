@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from moon import schema
+from moon.documents import LedgerDamage, LedgerLine
 from moon.errors import ArchiveDamaged
 
-Line = dict[str, Any]
+Line = LedgerLine
 GENESIS = "0" * 64
 
 
@@ -35,7 +35,7 @@ class Complaint:
         """May a `mended` line account for it? Not for a kind that a later Moon may have written."""
         return not self.mended and self.what in ("unreadable", "chain")
 
-    def as_entry(self) -> Line:
+    def as_entry(self) -> LedgerDamage:
         """The complaint as a `mended` line lists it."""
         return {"line": self.number, "what": self.what, "sha256": self.sha256, "before": self.before}
 
@@ -66,7 +66,7 @@ def _wrong(record: Line, number: int, before: str) -> list[tuple[str, str]]:
     return found + [("invalid", f"line {number}: {problem}") for problem in schema.problems("archive", record)]
 
 
-def _identity(entry: Line) -> tuple[object, ...]:
+def _identity(entry: LedgerDamage) -> tuple[object, ...]:
     return tuple(entry.get(name) for name in ("line", "what", "sha256", "before"))
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moon.documents import Member
 from moon.errors import ArchiveDamaged
 from moon.openclaw.events import event_id
 from moon.vault import segments
 from moon.vault.catalog_database import TABLES
 from moon.vault.ledger import GENESIS, decode, line_hash
-from moon.vault.standing import Line, kept_of
+from moon.vault.standing import Line, kept_of, measures
 
 if TYPE_CHECKING:
     from moon.vault.catalog import Catalog
@@ -106,16 +107,14 @@ def read_pack(catalog: Catalog, record: Line) -> None:
     numbers = [_number(catalog, session, member) for member in record["segments"]]
     marks = ",".join("?" * len(numbers))
     old = [file for (file,) in run(f"SELECT DISTINCT file FROM segments WHERE id IN ({marks})", numbers).fetchall()]
-    names = ("ordinal", "sha256", "archive_path", "events", "bytes")
     _remember_packs(catalog, old)
     run("DELETE FROM files WHERE path = ?", (record["archive_path"],))
     run("DELETE FROM former_packs WHERE path = ?", (record["archive_path"],))
     cursor = run(
         "INSERT INTO files (place, session, ordinal, sha256, path, events, bytes, torn, archived_at, parts) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (min(numbers), session, *(record[name] for name in names), int(bool(record.get("torn"))), record["archived_at"],
-         " ".join(member["sha256"] for member in record["segments"])),
-    )  # fmt: skip
+        (min(numbers), session, *measures(record), " ".join(member["sha256"] for member in record["segments"])),
+    )
     line = 0
     for number, member in zip(numbers, record["segments"], strict=True):
         run("UPDATE segments SET file = ?, first_line = ? WHERE id = ?", (cursor.lastrowid, line, number))
@@ -139,7 +138,7 @@ def _remember_packs(catalog: Catalog, files: Iterable[int]) -> None:
         )
 
 
-def _number(catalog: Catalog, session: int, member: Line) -> int:
+def _number(catalog: Catalog, session: int, member: Line | Member) -> int:
     """The number of a pack's segment; made where its own line was not read."""
     row = catalog.connection.execute("SELECT id FROM segments WHERE path = ?", (member["archive_path"],)).fetchone()
     if row:
@@ -156,7 +155,7 @@ def _drop_empty(catalog: Catalog, files: Iterable[int]) -> None:
         )
 
 
-def _enter_missing(catalog: Catalog, session: int, path: Path, members: list[tuple[int, Line]]) -> None:
+def _enter_missing(catalog: Catalog, session: int, path: Path, members: Sequence[tuple[int, Line | Member]]) -> None:
     rows = catalog.connection.execute(
         "SELECT segments.id FROM segments JOIN files ON files.id = file WHERE files.path = ? AND NOT entered",
         (catalog.home.relative(path),),
@@ -171,12 +170,12 @@ def enter_file(catalog: Catalog, path: Path) -> None:
     if file is None:
         return
     session = catalog.find_session(file.agent, file.session_id) or 0
-    members = [(part.number, dict(part.as_member())) for part in catalog.parts(path)]
+    members = [(part.number, part.as_member()) for part in catalog.parts(path)]
     with catalog.connection:
         enter_events(catalog, session, path, members)
 
 
-def enter_events(catalog: Catalog, session: int, path: Path, members: Sequence[tuple[int, Line]]) -> None:
+def enter_events(catalog: Catalog, session: int, path: Path, members: Sequence[tuple[int, Line | Member]]) -> None:
     """Read a file and enter the events of each segment in it that is what the ledger says."""
     identifier = catalog.identifier(session)
     try:

@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from moon import schema
 from moon.clock import now_ms
+from moon.documents import LedgerDamage
 from moon.errors import ArchiveDamaged, HomeUnusable
 from moon.files import append_line, sync, unusable
 from moon.text import dump_json
@@ -69,7 +70,7 @@ class Ledger:
     def append(self, record: Line) -> Appended:
         """Add a record, chained and durable. Raises `DocumentInvalid`, and `HomeUnusable` with the ledger as it was."""
         self.mend()
-        complete = {**record, "prev": self.tip()}
+        complete: Line = {**record, "prev": self.tip()}
         schema.check("archive", complete)
         data = dump_json(complete).encode()
         start = self.size()
@@ -185,10 +186,10 @@ class Ledger:
         """What is wrong with the chain or its lines, a sentence each; without what a `mended` line accounts for."""
         return [each.words for each in chain.unmended(self.complaints())]
 
-    def doubled_entries(self) -> list[Line]:
+    def doubled_entries(self) -> list[LedgerDamage]:
         """Lines that name a file a second time, as a `mended` line lists them."""
         doubled = set(self.standing().doubled)
-        entries: list[Line] = []
+        entries: list[LedgerDamage] = []
         before = GENESIS
         for number, (_, raw) in enumerate(self.raw_lines() if doubled else (), 1):
             own = line_hash(raw)
@@ -214,9 +215,9 @@ def decode(raw: bytes, number: int, path: Path) -> Line:
             path=str(path),
             hint="`moon-archive --repair` takes in again what it named; `moon-archive --verify` names every damage",
         )
-    return record
+    return cast(Line, record)
 
 
-def _is_whole(record: Line) -> bool:
+def _is_whole(record: dict[str, Any]) -> bool:
     needed = NEEDED.get(str(record.get("kind")), {})
     return all(isinstance(record.get(name), kind) for name, kind in needed.items())

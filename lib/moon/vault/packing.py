@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moon.clock import local_date, now_ms, now_text, parse_ms
+from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import sync_folder, unusable
 from moon.vault import segments
@@ -21,7 +22,7 @@ from moon.vault.catalog import Catalog, Segment
 from moon.vault.following import read_pack
 from moon.vault.pack_plan import PACK_BYTES, plan_packs
 from moon.vault.segments import SegmentWriter, pack_path
-from moon.vault.standing import Line, Member
+from moon.vault.standing import Line
 
 # What one run of the archive station joins at most, so that no tick becomes long; the next one goes on.
 BYTES_A_RUN = 64 << 20

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moon.clock import now_text
+from moon.documents import Kept
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import sync_folder, unusable, write_atomic
 from moon.vault import segments
@@ -153,22 +154,22 @@ class Repair:
         self.done.lost += lost
         if self.dry_run:
             return
-        record: Line = {
+        retired: Line = {
             "schema": SCHEMA,
             "kind": "retired",
             "agent": file.agent,
             "session_key": file.session_key,
             "session_id": file.session_id,
-            **part.as_member(),
             "lost": lost,
             "retired_at": now_text(),
             "reason": "neither the store nor a copy has it whole",
         }
+        record: Line = {**retired, **part.as_member()}
         if found.lines:
             record["kept"] = self._keep(part, found.lines)
         enter_line(self.catalog, record)
 
-    def _keep(self, part: Part, lines: list[bytes]) -> Line:
+    def _keep(self, part: Part, lines: list[bytes]) -> Kept:
         """Write what is left of a segment beside its name."""
         own = self.home.root / part.path
         stem, _, _ = own.name.partition(".jsonl")
@@ -192,8 +193,8 @@ class Repair:
         self.done.words.append(f"the ledger: {len(entries)} damages accounted for, in a line that names them")
         if self.dry_run:
             return
-        told = {"agent": "", "session_key": "", "mended_at": now_text(), "lines": entries}
-        enter_line(self.catalog, {"schema": SCHEMA, "kind": "mended", **told})
+        told: Line = {"schema": SCHEMA, "kind": "mended", "agent": "", "session_key": "", "lines": entries}
+        enter_line(self.catalog, {**told, "mended_at": now_text()})
 
 
 def enter_line(catalog: Catalog, record: Line) -> None:

@@ -9,25 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import cast
 
-Line = dict[str, Any]
+from moon.documents import LedgerLine, Member
 
-
-class Member(TypedDict):
-    """A segment as a `pack` line lists it; `archive_path` is the one of its own `archive` line."""
-
-    archive_path: str
-    sha256: str
-    events: int
-    bytes: int
-    ordinal: int
-    first_event_id: str
-    last_event_id: str
-    archived_at: str
-    torn: bool
-
-
+Line = LedgerLine
 MEMBER_FIELDS = tuple(Member.__annotations__)
 
 
@@ -94,13 +80,19 @@ def fold(lines: Iterable[tuple[int, Line]]) -> Standing:
 
 def member_of(record: Line) -> Member:
     """A segment as a pack lists it, from its own record."""
-    found = {name: record.get(name, "") for name in MEMBER_FIELDS}
-    return Member(**{**found, "torn": bool(found["torn"])})  # type: ignore[typeddict-item]
+    found: dict[str, object] = {name: record.get(name, "") for name in MEMBER_FIELDS}
+    return cast(Member, {**found, "torn": bool(found["torn"])})
+
+
+def measures(record: Line | Member) -> tuple[object, ...]:
+    """What the tables `segments` and `files` hold of a record, in the order of their columns."""
+    kept = (record["ordinal"], record["sha256"], record["archive_path"], record["events"], record["bytes"])
+    return (*kept, int(bool(record.get("torn"))), record["archived_at"])
 
 
 def kept_of(retired: Line) -> Line:
     """The record of what is left of a retired segment."""
-    return {**retired, "kind": "archive", "torn": False, **retired["kept"]}
+    return cast(Line, {**retired, "kind": "archive", "torn": False, **retired["kept"]})
 
 
 def _add(standing: Standing, record: Line, members: list[Member]) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from moon.documents import LedgerLine
 from moon.errors import ArchiveDamaged
 from moon.openclaw.events import parse
 from moon.paths import safe_name
@@ -75,8 +76,14 @@ def _name_again(catalog: Catalog, path: Path, done: Repaired, dry_run: bool) -> 
     if file.parts:
         enter_pack(catalog, file, path, [part.as_member() for part in parts])
         return
-    owner = {"agent": file.agent, "session_key": file.session_key, "session_id": file.session_id}
-    enter_line(catalog, {"schema": "moon.archive/1", "kind": "archive", **owner, **parts[0].as_member()})
+    record: LedgerLine = {
+        "schema": "moon.archive/1",
+        "kind": "archive",
+        "agent": file.agent,
+        "session_key": file.session_key,
+        "session_id": file.session_id,
+    }
+    enter_line(catalog, {**record, **parts[0].as_member()})
 
 
 def _aside(catalog: Catalog, path: Path, reason: str, done: Repaired, dry_run: bool) -> None:

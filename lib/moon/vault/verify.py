@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.paths import Home
 from moon.vault import segments
 from moon.vault.ledger import Ledger, decode
 from moon.vault.set_aside import reads_back
-from moon.vault.standing import Line, Member, Standing
+from moon.vault.standing import Line, Standing
 
 HINT = "`moon-archive --repair` makes it anew from the store or a copy, and says what is lost"
 
