@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moon.clock import format_ms
 from moon.fulltext import Place, StoredRow
-from moon.recall.pack import BEGIN, END, pack
+from moon.recall.pack import BEGIN, END, block, pack
 from moon.recall.recall_types import Hit
 from moon.text import has_hidden, token_estimate
 
@@ -83,7 +83,7 @@ def test_any_mix_of_marks(parts: list[str]) -> None:
 def test_provenance_is_there() -> None:
     block = pack([(3, hit("the port is 5433", "7f3a"))], 500)
     assert block is not None
-    head = f"[3] · {format_ms(WHEN)} · user · event 7f3a · agent:main:main · archives/raw/main/a.jsonl:7"
+    head = f"[3] · {format_ms(WHEN)} · user · event 7f3a · agent:main:main"
     assert f"{head}\n| the port is 5433\n" in block
 
 
@@ -94,6 +94,15 @@ def test_a_long_text_is_cut_and_the_first_results_win() -> None:
     assert "first" in block
     assert "…" in block
     assert "second" not in block
+
+
+def test_neighbours_share_the_room() -> None:
+    parts = [(f"[{number}] one\n", f"word{number} " * 400) for number in range(1, 6)]
+    quoted = block(parts, 600, evenly=True)
+    assert quoted is not None
+    check(quoted)
+    assert token_estimate(quoted) <= 600
+    assert all(f"word{number}" in quoted for number in range(1, 6))
 
 
 def test_no_room_or_nothing_found_is_no_pack() -> None:

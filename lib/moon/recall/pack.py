@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from moon.clock import format_ms
 from moon.recall.recall_types import Hit
 from moon.text import lines, one_line, token_estimate, within_tokens
+
+if TYPE_CHECKING:
+    from moon.recall.reading import Message
 
 BEGIN = "<<<MOON_RECALL"
 END = "MOON_RECALL>>>"
@@ -41,20 +45,32 @@ def harmless(text: str) -> str:
 
 def pack(hits: Sequence[tuple[int, Hit]], limit: int) -> str | None:
     """The block for numbered results, at most `limit` tokens; None when there is nothing, or room for nothing."""
+    return block([(_provenance(rank, hit), hit.row.text) for rank, hit in hits], limit)
+
+
+def block(parts: Sequence[tuple[str, str]], limit: int, *, evenly: bool = False) -> str | None:
+    """The block for (heading, text) pairs; the first get all the room that they need, or each gets its share `evenly`.
+
+    None when there is nothing, or room for nothing.
+    """
     room = limit - token_estimate(_fenced("", "0" * 12))
     blocks: list[str] = []
-    for rank, hit in hits:
-        head = _provenance(rank, hit)
-        share = room - token_estimate(head)
+    for place, (head, text) in enumerate(parts):
+        share = (room // (len(parts) - place) if evenly else room) - token_estimate(head)
         if share < LEAST_TEXT_TOKENS:
             break
-        block = head + _quoted(harmless(hit.row.text), share)
-        blocks.append(block)
-        room -= token_estimate(block)
+        blocks.append(head + _quoted(harmless(text), share))
+        room -= token_estimate(blocks[-1])
     if not blocks:
         return None
     body = "".join(blocks)
     return _fenced(body, hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:12])
+
+
+def message_head(number: int, message: Message) -> str:
+    """The heading of a message that is quoted with its neighbours."""
+    said = f"{message['role']} {message['tool'] or ''}".strip()
+    return _heading((f"[{number}]", message["timestamp"] or "undated", said, f"event {message['event_id']}"))
 
 
 def _fenced(body: str, name: str) -> str:
@@ -66,9 +82,12 @@ def _provenance(rank: int, hit: Hit) -> str:
     row, place = hit.row, hit.place
     when = format_ms(row.at) if row.at else "undated"
     said = f"{row.role} {row.tool}".strip()
-    parts = (f"[{rank}]", when, said, f"event {row.event_id}", place.session_key or place.session_id)
-    shown = (one_line(harmless(part)) for part in (*parts, f"{place.archive_path}:{row.line}"))
-    return " · ".join(shown) + "\n"
+    session = place.session_key or place.session_id
+    return _heading((f"[{rank}]", when, said, f"event {row.event_id}", session))
+
+
+def _heading(parts: Iterable[str]) -> str:
+    return " · ".join(one_line(harmless(part)) for part in parts) + "\n"
 
 
 def _quoted(text: str, share: int) -> str:
