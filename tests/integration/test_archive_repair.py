@@ -13,7 +13,7 @@ from tests.support.archiving import Archiver
 from tests.support.crash import killed_at
 from tests.support.moon import Moon, files_below
 from tests.support.settings import settings
-from tests.support.stores import JsonlStoreBuilder
+from tests.support.stores import JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon import schema
 from moon.cli.archive_repair import repair
@@ -508,3 +508,64 @@ def test_the_command_says_what_it_did_and_leaves_an_audit_line(tmp_path):
 )
 def test_options_that_do_not_go_together(tmp_path, arguments):
     assert Moon(tmp_path).run("archive", *arguments).code == 2
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_what_was_set_aside_is_made_anew_or_said_to_be_lost(tmp_path, damage):
+    made = Archiver(tmp_path)
+    store = SqliteStoreBuilder(made.state_dir)
+    store.write("s1", [events.header("s1"), b'{"id":"odd","text":"one\ntwo"}'])
+    made.archive("s1")
+    (path,) = made.home.quarantine.glob("*.bin")
+    kept = path.read_bytes()
+    copies = tmp_path / "copies"
+    shutil.copytree(made.home.quarantine, copies)
+
+    def spoil_it() -> None:
+        path.write_bytes(kept[:-1]) if damage == "changed" else path.unlink()
+        assert "set aside" in made.damage()[0]
+
+    spoil_it()
+    assert mend(made, dry_run=True).remade and made.damage()
+    assert mend(made).remade == [path.stem] and path.read_bytes() == kept
+    is_sound(made)
+    store.write("s1", [events.header("s1")])
+    spoil_it()
+    assert mend(made, copies).remade == [path.stem] and path.read_bytes() == kept
+    is_sound(made)
+    spoil_it()
+    done = mend(made)
+    assert (done.remade, done.retired, done.lost) == ([], [path.stem], 1)
+    assert verify(made.home).retired == 1
+    is_sound(made)
+    store.write("s1", [events.header("s1"), kept])
+    made.archive("s1", whole=True)
+    assert path.read_bytes() == kept and verify(made.home).retired == 0
+    is_sound(made)
+
+
+def test_a_line_that_breaks_its_schema_is_accounted_for(archiver):
+    ledger = archiver.home.ledger
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b'"malformed": 0', b'"malformed": -1')
+    ledger.write_bytes(b"".join(lines))
+    discard(archiver.home)
+    assert archiver.damage()
+    assert mend(archiver).accounted == 2
+    assert archiver.restored("s1") == WHOLE
+    is_sound(archiver)
+
+
+def test_a_retired_line_that_stands_twice_stops_nobody(archiver):
+    spoil(archive_path(archiver, 1), b"answer number 3", b"answer number X")
+    JsonlStoreBuilder(archiver.state_dir).write("s1", [])
+    mend(archiver)
+    line = next(line for line in archiver.home.ledger.read_bytes().splitlines(keepends=True) if b'"retired"' in line)
+    with archiver.home.ledger.open("ab") as stream:
+        stream.write(line)
+    for _ in range(2):
+        JsonlStoreBuilder(archiver.state_dir).write("s2", events.conversation("s2", 1))
+        archiver.archive("s2")
+        discard(archiver.home)
+    mend(archiver)
+    is_sound(archiver)

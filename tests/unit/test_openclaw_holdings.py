@@ -12,7 +12,15 @@ import pytest
 import zstandard
 from tests.support import events
 from tests.support.settings import settings
-from tests.support.stores import BUILDERS, NOW_MS, WRITTEN_MS, JsonlStoreBuilder, SqliteStoreBuilder, StoreBuilder
+from tests.support.stores import (
+    BUILDERS,
+    NOW_MS,
+    WRITTEN_MS,
+    JsonlStoreBuilder,
+    SqliteStoreBuilder,
+    StoreBuilder,
+    usage_entry,
+)
 
 from moon.errors import StoreForeign
 from moon.openclaw.locate import Stores, open_stores
@@ -320,3 +328,25 @@ def test_a_database_at_rest_in_a_folder_that_cannot_be_written(sqlite, stores, t
                 store.sessions()
         finally:
             folder.chmod(0o700)
+
+
+def test_every_file_is_held_whatever_its_name(tmp_path, stores):
+    """Names that no pattern likes, and a second file that a session's entry names beside the one of its id."""
+    builder = JsonlStoreBuilder(tmp_path)
+    for name in ("a\nb", "a\n", "a", ".", "..", "two", "two-topic-7"):
+        builder.write(name, [events.header(name)])
+    builder.put_entry("agent:main:two", usage_entry("two") | {"sessionFile": "two-topic-7.jsonl"})
+    found = list(stores().holdings())
+    assert len({each.transcript for _, each in found}) == 7
+    for store, each in found:
+        assert store.mark(each.transcript) == each.mark, each.transcript
+    held_lines = [event.data for store, each in found for event in store.events(each.transcript)]
+    assert sorted(held_lines) == sorted(
+        events.header(name) for name in ("a\nb", "a\n", "a", ".", "..", "two", "two-topic-7")
+    )
+
+
+def test_a_row_without_a_session_id_is_no_session(sqlite, stores):
+    sqlite.put(KEY, "s1", events.conversation("s1", 1))
+    sqlite.put("agent:main:empty", "", [])
+    assert [entry.session_id for _, entry in stores().sessions()] == ["s1"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +16,12 @@ from tests.support.stores import JsonlStoreBuilder
 
 from moon.errors import DocumentInvalid, HomeUnusable
 from moon.vault import segments
-from moon.vault.catalog import open_catalog
+from moon.vault.catalog import Catalog, open_catalog
+from moon.vault.catalog_database import SCHEMA, VERSION
+from moon.vault.following import rebuild
 from moon.vault.ledger import GENESIS, Ledger, line_hash
+from moon.vault.lost_links import lost_links
+from moon.vault.packing import plan_past_days
 from moon.vault.restore import restore
 from moon.vault.verify import verify
 
@@ -276,3 +283,51 @@ def test_links_are_an_agents_own_and_come_in_the_order_of_their_time(archiver):
     with open_catalog(archiver.home) as catalog:
         assert [when[:10] for when in catalog.links("main", "shared")] == ["2026-11-19", "2026-11-20"]
         assert [when[:10] for when in catalog.links("ops", "shared")] == ["2026-11-21"]
+
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples" / "archive" / "valid").glob("*.json"))
+ODD = [None, 1, -1, 1 << 70, True, "", "x", "\ud800", "/etc/x.jsonl", "archives/raw/../../x.jsonl", [], [1], {}, [{}]]
+
+
+def _spoiled(value):
+    """The same document with one field, however deep, missing, renamed, or something else."""
+    if isinstance(value, list):
+        yield from ([*value[:at], other, *value[at + 1 :]] for at, each in enumerate(value) for other in _spoiled(each))
+    if not isinstance(value, dict):
+        return
+    for name in value:
+        rest = {key: each for key, each in value.items() if key != name}
+        yield rest
+        yield {**rest, f"{name}x": value[name]}
+        yield from ({**value, name: other} for other in (*ODD, *_spoiled(value[name])) if other != value[name])
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_no_line_whatever_it_holds_stops_a_reader(tmp_path, example):
+    """One line of each kind with any field of it damaged: the catalog opens, and verify speaks of the line."""
+    home = Archiver(tmp_path).home
+    home.archives.mkdir(parents=True)
+    lines = [json.dumps(each) for each in _spoiled(json.loads(example.read_bytes()))]
+    home.ledger.write_text("".join(f"{each}\n" for each in lines))
+    with open_catalog(home) as catalog:
+        list(catalog.segments())
+        lost_links(catalog, lambda agent: ())
+    assert verify(home).errors and not list(tmp_path.glob("x*"))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(f"{SCHEMA}; INSERT INTO meta VALUES ({VERSION}, 0, '', '')")
+        catalog = Catalog(home, connection)
+        for line in lines:
+            home.ledger.write_text(line + "\n")
+            rebuild(catalog)
+            plan_past_days(catalog, "UTC", "2099-01-01")
+            list(catalog.ledger.archives())
+
+
+@pytest.mark.parametrize("change", [(b'"archived_at"', b'"archivedXat"'), (b'"kind": "archive"', b'"kind": "brchive"')])
+def test_a_line_against_its_schema_is_accounted_for_unless_a_later_moon_wrote_it(archiver, change):
+    rewrite(archiver, lambda lines: [lines[0], lines[1].replace(*change), lines[2]])
+    assert [each.mends() for each in Ledger(archiver.home.ledger).complaints()] == [True, True]
+    whole = json.dumps({"schema": "moon.archive/1", "kind": "later", "prev": Ledger(archiver.home.ledger).tip()})
+    with archiver.home.ledger.open("a") as stream:
+        stream.write(whole + "\n")
+    assert {each.mends() for each in Ledger(archiver.home.ledger).complaints() if each.number == 4} == {False}

@@ -59,6 +59,7 @@ def repair(catalog: Catalog, config: Config, copies: Copies, *, dry_run: bool, f
         catalog.ledger.mend()
     take_in_strays(catalog, stored.sessions(), work.done, dry_run=dry_run)
     work.mend_files()
+    work.mend_asides()
     for record in lost_links(catalog, stored.lines_of_agent):
         work.done.linked.append(record["rollover_id"])
         work.done.words.append(f"rollover {record['rollover_id']} of {record['session_key']}: linked again")

@@ -27,7 +27,7 @@ from moon.openclaw.transcript_store import (
 )
 from moon.openclaw.unpacking import Unpackable, unpacked_lines
 
-TRANSCRIPT = re.compile(r"^(?P<id>.+?)\.jsonl(?P<left>\.(?:reset|deleted)\..+)?$")
+TRANSCRIPT = re.compile(r"(?P<id>.+?)\.jsonl(?P<left>\.(?:reset|deleted)\..+)?", re.DOTALL)
 SESSIONS_LIMIT = 256 << 20
 # OpenClaw packs no more than this into one archive.
 UNPACKED_LIMIT = 1 << 30
@@ -107,15 +107,15 @@ class JsonlStore:
     def _holding(
         self, name: str, stat: os.stat_result, keys: dict[str, str] | None, ids: dict[str, str]
     ) -> Holding | None:
-        match = TRANSCRIPT.match(name)
+        match = TRANSCRIPT.fullmatch(name)
         if match is None or match["id"].endswith(".trajectory") or storable(name) != name:
             return None
         session_id = ids.get(name, match["id"])
         left = bool(match["left"])
+        # One file only is what the session id alone means.
+        aside = left or self.beside_newer or not self._is_live_name(name, session_id)
         return Holding(
-            Transcript(
-                self.agent, (keys or {}).get(session_id, ""), session_id, name if left or self.beside_newer else ""
-            ),
+            Transcript(self.agent, (keys or {}).get(session_id, ""), session_id, name if aside else ""),
             _mark_of(stat),
             stat.st_mtime_ns // 1_000_000,
             live=not left and (keys is None or session_id in keys),
@@ -123,9 +123,12 @@ class JsonlStore:
 
     def _path(self, transcript: Transcript) -> Path:
         name = transcript.place or transcript.session_id
-        if "/" in name or "\0" in name or name in ("", ".", ".."):
+        if "/" in name or "\0" in name or not name or transcript.place in (".", ".."):
             raise StoreForeign(f"{name!r} cannot name a transcript file", path=str(self.folder))
         return self.folder / (transcript.place or self._live_name(transcript.session_id))
+
+    def _is_live_name(self, name: str, session_id: str) -> bool:
+        return name == f"{session_id}.jsonl" or name == self._live_name(session_id)
 
     def _live_name(self, session_id: str) -> str:
         """The file of a session id: by its usual name, else by the one that the session's entry gives."""

@@ -192,7 +192,8 @@ class SqliteStore:
             f"SELECT session_key, current_session_id, entry_json, {status} FROM session_nodes "
             f"WHERE {archived} IS NULL ORDER BY session_key"
         ):
-            found.append(self._entry(_text(key), _text(session_id), entry_json, _text(now)))
+            if session_id:  # a row without an id points to no transcript
+                found.append(self._entry(_text(key), _text(session_id), entry_json, _text(now)))
         return found
 
     def _entry(self, key: str, session_id: str, entry_json: object, status: str) -> SessionEntry:

@@ -246,8 +246,8 @@ class Catalog:
 
     def has_path(self, path: str) -> bool:
         """Does the ledger name this path, relative to MOON_HOME, whatever became of the file by now?"""
-        sql = "SELECT 1 FROM segments WHERE path = ? UNION SELECT 1 FROM former_packs WHERE path = ?"
-        return bool(self.connection.execute(sql, (path, path)).fetchone())
+        sql = " UNION ".join(f"SELECT 1 FROM {table} WHERE path = ?" for table in ("segments", "files", "former_packs"))
+        return bool(self.connection.execute(sql, (path,) * 3).fetchone())
 
     def unnamed(self, agent: str) -> list[Path]:
         """The files of an agent that no ledger line names: looked for once, when the catalog is first asked."""

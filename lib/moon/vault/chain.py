@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moon import schema
 from moon.documents import LedgerDamage, LedgerLine
 from moon.errors import ArchiveDamaged
+from moon.vault.readable import NEEDED
 
 Line = LedgerLine
 GENESIS = "0" * 64
@@ -21,7 +22,7 @@ GENESIS = "0" * 64
 @dataclass(frozen=True)
 class Complaint:
     """Something wrong with line `number`. `what` is `unreadable`, `invalid` or `chain`; `sha256` is of the line's bytes
-    and `before` of the line that stands before it.
+    and `before` of the line that stands before it. `foreign`: a later Moon may have written it as it is.
     """
 
     number: int
@@ -30,10 +31,11 @@ class Complaint:
     sha256: str
     before: str
     mended: bool = False
+    foreign: bool = False
 
     def mends(self) -> bool:
-        """May a `mended` line account for it? Not for a kind that a later Moon may have written."""
-        return not self.mended and self.what in ("unreadable", "chain")
+        """May a `mended` line account for it?"""
+        return not self.mended and not self.foreign
 
     def as_entry(self) -> LedgerDamage:
         """The complaint as a `mended` line lists it."""
@@ -52,11 +54,17 @@ def complaints(raw_lines: Iterable[tuple[int, bytes]], decode: Callable[[bytes, 
         except ArchiveDamaged as error:
             found.append(Complaint(number, "unreadable", error.message, own, before))
         else:
-            found += (Complaint(number, what, words, own, before) for what, words in _wrong(record, number, before))
+            foreign = record.get("kind") not in NEEDED
+            found += (
+                Complaint(number, what, words, own, before, foreign=foreign and what == "invalid")
+                for what, words in _wrong(record, number, before)
+            )
             if record.get("kind") == "mended":
                 accounted |= {_identity(entry) for entry in record["lines"] if isinstance(entry, dict)}
         before = own
-    return [_with_account(each, accounted) for each in found]
+    # A line that was changed after the next one was written is damage, whatever kind it says it is.
+    changed = {(each.number - 1, each.before) for each in found if each.what == "chain"}
+    return [_judged(each, accounted, changed) for each in found]
 
 
 def _wrong(record: Line, number: int, before: str) -> list[tuple[str, str]]:
@@ -70,9 +78,9 @@ def _identity(entry: LedgerDamage) -> tuple[object, ...]:
     return tuple(entry.get(name) for name in ("line", "what", "sha256", "before"))
 
 
-def _with_account(each: Complaint, accounted: set[tuple[object, ...]]) -> Complaint:
+def _judged(each: Complaint, accounted: set[tuple[object, ...]], changed: set[tuple[int, str]]) -> Complaint:
     mended = _identity(each.as_entry()) in accounted
-    return Complaint(each.number, each.what, each.words, each.sha256, each.before, mended)
+    return replace(each, mended=mended, foreign=each.foreign and (each.number, each.sha256) not in changed)
 
 
 def unmended(found: Iterable[Complaint]) -> list[Complaint]:

@@ -205,7 +205,7 @@ def read_retired(catalog: Catalog, record: Line) -> None:
     run("DELETE FROM transcripts WHERE agent = ? AND session_id = ?", (record["agent"], record["session_id"]))
     run("UPDATE segments SET file = 0, entered = 0 WHERE id = ?", (number,))
     _drop_empty(catalog, [old])
-    if record.get("kept"):
+    if record.get("kept") and not catalog.has_path(record["kept"]["archive_path"]):
         kept = kept_of(record)
         left = catalog.next_segment()
         catalog.add_segment(left, session, kept, entered=False, place=number)

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from moon import schema
 from moon.clock import now_ms
@@ -22,29 +22,11 @@ from moon.errors import ArchiveDamaged, HomeUnusable
 from moon.files import append_line, sync, unusable
 from moon.text import dump_json
 from moon.vault import chain
+from moon.vault.readable import is_readable
 from moon.vault.standing import Line as Line
 from moon.vault.standing import Standing, fold
 
 GENESIS = "0" * 64
-# What every reader of a line relies on, by its kind.
-SEGMENT = {
-    "agent": str,
-    "session_key": str,
-    "session_id": str,
-    "archive_path": str,
-    "sha256": str,
-    "events": int,
-    "bytes": int,
-    "ordinal": int,
-    "archived_at": str,
-}
-NEEDED: dict[str, dict[str, type]] = {
-    "archive": SEGMENT,
-    "pack": {**SEGMENT, "segments": list},
-    "retired": {**SEGMENT, "lost": int},
-    "aside": {"agent": str, "session_key": str, "session_id": str, "sha256": str, "event_id": str},
-    "mended": {"lines": list},
-}
 
 
 class Appended(NamedTuple):
@@ -209,15 +191,10 @@ def decode(raw: bytes, number: int, path: Path) -> Line:
         record: Any = json.loads(raw)
     except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict) or not _is_whole(record):
+    if not is_readable(record):
         raise ArchiveDamaged(
             f"line {number} of the ledger is not a record",
             path=str(path),
             hint="`moon-archive --repair` takes in again what it named; `moon-archive --verify` names every damage",
         )
-    return cast(Line, record)
-
-
-def _is_whole(record: dict[str, Any]) -> bool:
-    needed = NEEDED.get(str(record.get("kind")), {})
-    return all(isinstance(record.get(name), kind) for name, kind in needed.items())
+    return record

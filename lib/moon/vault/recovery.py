@@ -39,7 +39,7 @@ class Copies:
     """Whole copies of archives in a folder, by the hash of their content. Read once, when first asked."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._found: dict[str, Path] | None = None
 
     def find(self, sha256: str) -> Path | None:
@@ -49,10 +49,10 @@ class Copies:
         return self._found.get(sha256)
 
     def _read(self) -> Iterator[tuple[str, Path]]:
-        if self._folder is None:
+        if self.folder is None:
             return
         for pattern in ("*.jsonl", "*.jsonl.zst"):
-            for path in sorted(self._folder.rglob(pattern)):
+            for path in sorted(self.folder.rglob(pattern)):
                 try:
                     yield segments.digest_file(path)[0], path
                 except ArchiveDamaged:
@@ -76,7 +76,7 @@ class Recovery:
         wanted = {part.number: self._hashes(session, part) for part in missing}
         needed = {digest for hashes in wanted.values() for digest in hashes}
         rescued = _lines_with(_readable_lines(file), needed)
-        from_store = _lines_with(self._store(owner), needed)
+        from_store = _lines_with(self.stored(owner), needed)
         found = []
         for part in parts:
             if part.number in left:
@@ -86,7 +86,8 @@ class Recovery:
             found.append(copied or self._assemble(owner, part, wanted[part.number], rescued, from_store))
         return found
 
-    def _store(self, owner: tuple[str, str, str]) -> Iterator[bytes]:
+    def stored(self, owner: tuple[str, str, str]) -> Iterator[bytes]:
+        """The events that the store holds of a session; nothing more from where it cannot be read."""
         try:
             yield from self._store_lines(*owner)
         except MoonError:
@@ -131,7 +132,7 @@ class Recovery:
         if len(proven) == part.events and _digest(proven) == part.sha256:
             alone = all(each in rescued for each in hashes)
             return Recovered(part, proven, True, "its own lines" if alone else "the store")
-        stretch = _stretch_of(self._store(owner), part) if len(hashes) < part.events else []
+        stretch = _stretch_of(self.stored(owner), part) if len(hashes) < part.events else []
         if stretch:
             return Recovered(part, stretch, True, "the store")
         elsewhere = 0 if hashes else min(part.events, self._spare(owner))
@@ -142,7 +143,7 @@ class Recovery:
         """How many events the store holds that are in no archive, and that no other lost segment counts as its own."""
         session = self.catalog.find_session(owner[0], owner[2]) or 0
         identifier = Identifier()
-        named = (identifier.identify(data) for data in self._store(owner))
+        named = (identifier.identify(data) for data in self.stored(owner))
         free = sum(digest not in self.catalog.digests(session, name) for name, digest in named)
         return max(0, free - self._taken.get(owner, 0))
 

@@ -6,7 +6,8 @@ Every step leaves an archive that is no worse than before, and a second run find
 2. a damaged or missing file is made anew, under its name and with its hash, from store, copy, or what is left of it;
 3. where that cannot be done, the segments that are still whole get a file of their own, and each one that is not is
    *retired*: a ledger line says what it was and how much of it is lost, and what is left of it keeps its place;
-4. damage of the ledger itself, once all of that is done, is accounted for by a line that names it.
+4. what was set aside is made anew in the same way, or said to be lost;
+5. damage of the ledger itself, once all of that is done, is accounted for by a line that names it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moon.clock import now_text
-from moon.documents import Kept
+from moon.documents import Kept, LedgerDamage
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import sync_folder, unusable, write_atomic
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Part, Segment
 from moon.vault.following import enter_file, read_in, rebuild
+from moon.vault.lost_asides import lost_asides, make_anew
 from moon.vault.packing import enter_pack, holds
 from moon.vault.recovery import Recovered, Recovery
 from moon.vault.segments import SegmentWriter, pack_path
@@ -64,6 +66,7 @@ class Repair:
         self.dry_run = dry_run
         self.force = force
         self.done = Repaired()
+        self.lost_asides: list[LedgerDamage] = []
 
     def mend_files(self) -> None:
         """Make every file of the archive what the ledger says, or say what is lost. Raises `HomeUnusable`."""
@@ -182,11 +185,29 @@ class Repair:
             "bytes": written.bytes,
         }
 
+    def mend_asides(self) -> None:
+        """Make what was set aside anew, or remember that it is lost. Raises `HomeUnusable`."""
+        for each in lost_asides(self.home, self.catalog.ledger):
+            record, name = each.record, self.home.relative(each.path)
+            if each.accounted or not self._may_be_opened(each.path):
+                continue
+            stored = self.recovery.stored((record["agent"], record["session_key"], record["session_id"]))
+            source = make_anew(each, stored, self.recovery.copies.folder, dry_run=self.dry_run)
+            if source:
+                self.done.remade.append(record["sha256"])
+                self.done.words.append(f"{name}: made anew from {source}")
+                continue
+            self.lost_asides += each.entries
+            self.done.retired.append(record["sha256"])
+            self.done.lost += len(each.entries)
+            self.done.words.append(f"{name}: neither the store nor a copy has it; it is lost")
+
     def account(self) -> None:
-        """Name the damage of the ledger that is left, in a line of the ledger."""
+        """Name the damage of the ledger that is left, and what is lost of the quarantine, in a line of the ledger."""
         ledger = self.catalog.ledger
         entries = [each.as_entry() for each in ledger.complaints() if each.mends()]
-        entries += ledger.doubled_entries()
+        entries += [*ledger.doubled_entries(), *self.lost_asides]
+        entries = [each for number, each in enumerate(entries) if each not in entries[:number]]
         if not entries:
             return
         self.done.accounted = len(entries)

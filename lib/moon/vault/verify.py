@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,8 @@ from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.paths import Home
 from moon.vault import segments
-from moon.vault.ledger import Ledger, decode
-from moon.vault.set_aside import reads_back
+from moon.vault.ledger import Ledger
+from moon.vault.lost_asides import lost_asides
 from moon.vault.standing import Line, Standing
 
 HINT = "`moon-archive --repair` makes it anew from the store or a copy, and says what is lost"
@@ -55,8 +54,9 @@ def verify(home: Home) -> Verified:
         found.events += record["events"]
         found.bytes += record["bytes"]
     found.errors += unnamed_files(home, standing)
-    found.errors += lost_asides(home, ledger)
-    found.retired = standing.lost()
+    asides = lost_asides(home, ledger)
+    found.errors += (each.complaint() for each in asides if not each.accounted)
+    found.retired = standing.lost() + sum(len(each.entries) for each in asides if each.accounted)
     found.notes += _notes(standing, sum(each.mended for each in complaints))
     return found
 
@@ -67,26 +67,6 @@ def _notes(standing: Standing, mended: int) -> Iterator[str]:
     if standing.doubled:
         lines = ", ".join(map(str, standing.doubled[:5]))
         yield f"{len(standing.doubled)} ledger lines name an archive a second time and do not count (line {lines})"
-
-
-def lost_asides(home: Home, ledger: Ledger) -> list[ArchiveDamaged]:
-    """A complaint for each file in the quarantine that the ledger names and that does not read back."""
-    named = {}
-    for number, (_, raw) in enumerate(ledger.raw_lines(), 1):
-        if b'"aside"' in raw:
-            with contextlib.suppress(ArchiveDamaged):
-                record = decode(raw, number, ledger.path)
-                if record.get("kind") == "aside":
-                    named[record["sha256"]] = record
-    return [
-        ArchiveDamaged(
-            f"what was set aside of {record['session_key'] or record['session_id']} is gone or changed: {sha256[:12]}…",
-            path=str(home.quarantine / f"{sha256}.bin"),
-            hint="restore this file from a backup; `moon-archive --session` keeps it again if the store still has it",
-        )
-        for sha256, record in named.items()
-        if not reads_back(home, sha256)
-    ]
 
 
 def unnamed_files(home: Home, standing: Standing) -> list[ArchiveDamaged]:

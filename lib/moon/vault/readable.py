@@ -1,0 +1,80 @@
+"""What every reader of a ledger line relies on. Pure.
+
+A line in which any of it is missing or of another shape cannot be read, whatever else it says: it is passed over as
+damage, so that no reader has to guard itself against it. Far cheaper than the schema, which `verify` asks as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeGuard
+
+from moon.openclaw.transcript_store import storable
+from moon.vault.standing import Line
+
+MEASURES = {
+    "archive_path": str,
+    "sha256": str,
+    "events": int,
+    "bytes": int,
+    "ordinal": int,
+    "first_event_id": str,
+    "last_event_id": str,
+    "archived_at": str,
+}
+SEGMENT = {"agent": str, "session_key": str, "session_id": str, **MEASURES}
+NEEDED: dict[str, dict[str, type]] = {
+    "archive": SEGMENT,
+    "pack": {**SEGMENT, "segments": list},
+    "retired": {**SEGMENT, "lost": int},
+    "aside": {"agent": str, "session_key": str, "session_id": str, "sha256": str, "event_id": str},
+    "link": {"agent": str, "session_key": str, "linked_at": str},
+    "mended": {"lines": list},
+}
+KEPT = {"archive_path": str, "sha256": str, "events": int, "bytes": int}
+ACCOUNTED = {"line": int, "what": str, "sha256": str, "before": str}
+# Larger numbers are no sizes, and no database takes them.
+LARGEST = 1 << 53
+
+
+def is_readable(record: object) -> TypeGuard[Line]:
+    """Does a ledger line hold what its kind needs? A kind that is not known needs nothing but its name."""
+    if not isinstance(record, dict) or not isinstance(kind := record.get("kind"), str):
+        return False
+    if not _has(record, NEEDED.get(kind, {})):
+        return False
+    if kind == "pack":
+        return bool(record["segments"]) and all(_has(member, MEASURES) for member in record["segments"])
+    if kind == "retired":
+        return not record.get("kept") or _has(record["kept"], KEPT)
+    return kind != "mended" or all(_has(entry, ACCOUNTED) for entry in record["lines"])
+
+
+def _has(record: object, needed: Mapping[str, type]) -> bool:
+    return isinstance(record, dict) and all(_is_sound(name, record.get(name), needed[name]) for name in needed)
+
+
+def _is_sound(name: str, value: object, kind: type) -> bool:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    if isinstance(value, int):
+        return 0 <= value < LARGEST
+    if not isinstance(value, str):
+        return True
+    if name == "archive_path":
+        return _is_archive_path(value)
+    if name == "sha256":
+        return len(value) == 64 and not value.strip("0123456789abcdef")
+    return storable(value) == value
+
+
+def _is_archive_path(path: str) -> bool:
+    """Can it name a file among the archives, and nothing else?"""
+    parts = path.split("/")
+    return (
+        path.startswith("archives/raw/")
+        and not {"", ".", ".."} & set(parts)
+        and path.endswith((".jsonl", ".jsonl.zst"))
+        and "\0" not in path
+        and storable(path) == path
+    )
