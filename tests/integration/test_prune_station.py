@@ -303,6 +303,7 @@ def test_no_openclaw_at_all(gateway):
 @pytest.mark.parametrize("plan", [{"down": True}, {"list": "garbage"}, {"list": "mute"}, {"list": "empty"}])
 @pytest.mark.parametrize("station", ["prune", "rollover"])
 def test_a_gateway_that_does_not_say_whether_a_run_is_active(gateway, plan, station):
+    gateway.hurry()
     gateway.behave(**plan)
     assert gateway.run(station, "--session", KEY) == 0
     entry = gateway.entry(station)
