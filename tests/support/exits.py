@@ -191,6 +191,7 @@ RUNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         (("--session", KEY), "pipe"),
         (("--session", KEY, "--format", "md"), "pipe"),
         (("--event", ODD), "pipe"),
+        (("--bench", "--format", "text"), "pipe"),
         (("lantern", "--inject", KEY), "pipe"),
         (("lantern", "--since", ODD, "--json"), "pipe"),
     ),

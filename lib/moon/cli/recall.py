@@ -37,6 +37,7 @@ EXAMPLES = """\
   moon-recall --event 7f3a9c10 --json                      the original of a message, as OpenClaw stored it
   moon-recall --session agent:main:main --format md        a whole conversation
   moon-recall --queries questions.txt | jq -c .results[0]  one question a line in, one answer a line out
+  moon-recall --bench 200                                  does it hold on this archive? beside SQLite's bm25()
   moon-recall "what did we decide about ports" --inject agent:main:main --pick 1,3
 """
 DESCRIPTION = "Answer a question from everything archived. Reads only; never waits for a cycle."
@@ -58,6 +59,10 @@ def main(arguments: list[str]) -> int:
     if options.event and (options.raw or (form == "json" and not options.context)):
         return print_original(home, options.event, options.session, raw=options.raw)
     config = configuration.load(home)
+    if options.bench is not None:
+        from moon.cli.recall_bench import print_bench
+
+        return print_bench(home, config, options.bench, options.seed, as_json=form == "json")
     if options.event:
         return print_around(home, config, options.event, options.session, options.context, form)
     if not (options.query or options.queries):
@@ -133,6 +138,15 @@ def _parser() -> Parser:
     add("--queries", metavar="FILE", help="one query a line (- for standard input), one JSON answer a line")
     add("--event", metavar="ID", help="print an event (JSON: as it was stored); the beginning of its id is enough")
     add("--raw", action="store_true", help="with --event: its exact bytes, not for a terminal")
+    add(
+        "--bench",
+        nargs="?",
+        type=int,
+        const=100,
+        metavar="N",
+        help="how well N messages of this archive are found again",
+    )
+    add("--seed", type=int, default=1, metavar="S", help="with --bench: which messages are taken (default 1)")
     add("--mcp", action="store_true", help="serve search to MCP clients on standard input and output")
     return parser
 
@@ -159,9 +173,13 @@ def _check_what_is_asked(options: argparse.Namespace) -> None:
         if options.query:
             raise UsageWrong("give the question once, in words or with --query", hint="see `moon-recall --help`")
         options.query = [options.query_option]
-    asked = [bool(options.query), bool(options.queries), bool(options.event)]
+    asked = [bool(options.query), bool(options.queries), bool(options.event), options.bench is not None]
     if sum(asked) > 1:
-        raise UsageWrong("give a query, or --queries, or --event, not several", hint="see `moon-recall --help`")
+        raise UsageWrong("give a query, or --queries, --event or --bench, not several", hint="see `moon-recall --help`")
+    if options.bench is not None and (options.bench < 1 or options.format == "md"):
+        raise UsageWrong(
+            "--bench asks for at least one message, and prints text or JSON", hint="for instance --bench 100"
+        )
     if not any(asked):
         _check_without_question(options)
     if options.raw and not options.event:

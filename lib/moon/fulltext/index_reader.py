@@ -70,6 +70,10 @@ class TextIndex:
         segments, messages = self._rows("SELECT (SELECT count(*) FROM segment), (SELECT sum(rows) FROM agent)")[0]
         return {"segments": segments, "messages": messages or 0}
 
+    def message_ids(self) -> list[int]:
+        """The number of every row, in order."""
+        return [row[0] for row in self._rows("SELECT id FROM message ORDER BY id")]
+
     def findable(self, sha256: str) -> bool:
         """Does a search bring back the messages of this segment? Rows from all over it are looked for by their own
         words (a row without words by the sign that stands for that); True for an indexed segment without any text.

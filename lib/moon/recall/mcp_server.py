@@ -15,9 +15,10 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from moon import config as configuration
-from moon.errors import MoonError, ProgramAbsent, UsageWrong
+from moon.errors import MoonError, ProgramAbsent, SessionUnknown, UsageWrong
 from moon.fulltext import Filters
 from moon.paths import Home
 from moon.recall.limits import begin_of, end_of
@@ -28,7 +29,7 @@ from moon.recall.render import heading_markdown, message_markdown
 from moon.recall.search import Recall
 from moon.schema import load_schema
 from moon.text import shown
-from moon.vault.catalog import open_catalog
+from moon.vault.catalog import Catalog, open_catalog
 
 INSTRUCTIONS = (
     "Search everything this user's agents have said and done, also what left the context. Ask one specific question "
@@ -212,12 +213,22 @@ class Tools:
         """A whole conversation as Markdown; of a very long one the end."""
         pages = _Tail(RESOURCE_CHARS)
         with self._lock, open_catalog(self.recall.home) as catalog:
-            transcripts = Transcripts(catalog, self.recall.config.redact, key)
+            transcripts = self._transcripts(catalog, key)
             transcripts.read(pages.add)
         notes = [f"> {shown(each)}\n\n" for each in transcripts.degraded]
         if pages.dropped:
             notes.append(f"> {pages.dropped} earlier messages are left out; `moon-recall --session` prints them\n\n")
         return "".join([heading_markdown(transcripts.session_key), *notes, *pages.kept])
+
+    def _transcripts(self, catalog: Catalog, key: str) -> Transcripts:
+        """Of the session of that key; version 1 of the package hands the key on as it stands in the address."""
+        section = self.recall.config.redact
+        try:
+            return Transcripts(catalog, section, key)
+        except SessionUnknown:
+            if unquote(key) == key:
+                raise
+            return Transcripts(catalog, section, unquote(key))
 
 
 class _Tail:
