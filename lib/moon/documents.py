@@ -235,3 +235,92 @@ class LedgerLine(TypedDict, total=False):
     # mended
     lines: list[LedgerDamage]
     mended_at: str
+
+
+class _AttemptFields(TypedDict, total=False):
+    model: str
+    reason: str
+
+
+class Attempt(_AttemptFields):
+    """One provider's turn at a distillation."""
+
+    provider: str
+    outcome: str
+
+
+class Spend(TypedDict):
+    """What a distillation cost."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+
+
+class _DistillationFields(TypedDict, total=False):
+    archives: list[str]
+    archive_path: str
+    agent: str
+    session_key: str
+    session_id: str
+    first_event_at: str | None
+    last_event_at: str | None
+    events: int
+    attempts: list[Attempt]
+    dropped: dict[str, int]
+    redacted: dict[str, int]
+    spend: Spend
+    memory_file: str | None
+
+
+class DistillationRecord(_DistillationFields):
+    """`moon.distillation/1`: what is worth carrying over from the archives of one session, day and window."""
+
+    schema: str
+    archive_sha256: str
+    provider: str
+    model: str
+    summary: list[str]
+    decisions: list[str]
+    rules: list[str]
+    milestones: list[str]
+    open_tasks: list[str]
+    commands: list[str]
+    identifiers: list[str]
+    sources: dict[str, list[list[str]]]
+    created_at: str
+
+
+class ArchiveReference(TypedDict):
+    """An archive as a map names it; `archive_path` is relative to MOON_HOME."""
+
+    sha256: str
+    archive_path: str
+    events: int
+
+
+class _MapFields(TypedDict, total=False):
+    boundary_event_id: str
+    commands: list[str]
+    cut_messages: list[str]
+    left_out: int
+
+
+class ContinuityMap(_MapFields):
+    """`moon.continuity/1`: what a fresh window opens with."""
+
+    schema: str
+    rollover_id: str
+    agent: str
+    session_key: str
+    from_session_id: str
+    created_at: str
+    summary: list[str]
+    decisions: list[str]
+    rules: list[str]
+    milestones: list[str]
+    open_tasks: list[str]
+    identifiers: list[str]
+    archives: list[ArchiveReference]
+    memory_files: list[str]
+    recall_hints: list[str]

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moon.distill.distillation import LISTS
 from moon.distill.local_distiller import distill_locally
 from moon.distill.turns import Turn, turns_of
+from moon.distillations import LISTS
 from moon.openclaw import events
 
 PLANTED = Path(__file__).with_name("planted")

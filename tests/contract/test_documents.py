@@ -13,6 +13,8 @@ from moon import documents, schema
 JSON_NAMES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 USAGE, CYCLE = schema.load_schema("usage"), schema.load_schema("cycle")
 LEDGER = schema.load_schema("archive")
+CONTINUITY = schema.load_schema("continuity")
+DISTILLATION = schema.load_schema("distillation")
 REPORT = schema.load_schema("report")
 STATION = CYCLE["properties"]["stations"]["items"]
 PAIRS = {
@@ -22,6 +24,11 @@ PAIRS = {
     "StationRecord": (documents.StationRecord, STATION),
     "SessionRecord": (documents.SessionRecord, STATION["properties"]["sessions"]["items"]),
     "QmdOutcome": (documents.QmdOutcome, STATION["properties"]["qmd"]),
+    "DistillationRecord": (documents.DistillationRecord, DISTILLATION),
+    "Attempt": (documents.Attempt, DISTILLATION["properties"]["attempts"]["items"]),
+    "Spend": (documents.Spend, DISTILLATION["properties"]["spend"]),
+    "ContinuityMap": (documents.ContinuityMap, CONTINUITY),
+    "ArchiveReference": (documents.ArchiveReference, CONTINUITY["properties"]["archives"]["items"]),
     "Problem": (documents.Problem, REPORT["properties"]["errors"]["items"]),
 }
 

@@ -11,13 +11,14 @@ from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, mea
 from tests.support.properties import examples
 
 from moon.distill.commands import ranked_commands
-from moon.distill.distillation import LISTS, Distillation, Item, code
+from moon.distill.distillation import Distillation, Item, code
 from moon.distill.identifiers import commands_in, identifiers_in, is_command
 from moon.distill.judging import without_lead_in
 from moon.distill.labels import label_of
 from moon.distill.local_distiller import distill_locally
 from moon.distill.turns import Turn, bounded, turns_of, without_pastes
 from moon.distill.units import sentences, units_of
+from moon.distillations import LISTS
 from moon.openclaw import events
 
 

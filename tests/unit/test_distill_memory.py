@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moon.distill import daily_memory
+from moon.distillations import LISTS
 from moon.errors import MoonError
 
 SHA = "ab" * 32
@@ -19,7 +20,7 @@ OTHER = "cd" * 32
 
 def make_record(**more: Any) -> dict[str, Any]:
     """A record as far as memory reads it."""
-    lists: dict[str, list[str]] = {name: [] for name in daily_memory.LISTS}
+    lists: dict[str, list[str]] = {name: [] for name in LISTS}
     return {
         "archive_sha256": SHA,
         "archive_path": "archives/raw/main/x.jsonl",

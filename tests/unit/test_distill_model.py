@@ -17,12 +17,13 @@ from tests.support.settings import changed
 from moon import config as configuration
 from moon.config import Distill
 from moon.distill.chunks import Chunk, Entry, fence_for, fenced, name_entries, split_entries
-from moon.distill.distillation import LISTS, Distillation, Item
+from moon.distill.distillation import Distillation, Item
 from moon.distill.distiller import Engine
 from moon.distill.model_answers import AnswerBroken, Source, check_answer, parse_answer
 from moon.distill.model_distiller import concatenated, distill_with_model, shortened
 from moon.distill.prompts import load_prompt
 from moon.distill.turns import Turn
+from moon.distillations import LISTS
 from moon.errors import ConfigInvalid
 from moon.model.model_caller import Caller
 from moon.model.model_port import AnswerUnusable, BudgetSpent, Model, ModelBroken, ModelFailed, ProviderAbsent, Question

@@ -1,4 +1,4 @@
-"""Distill one archive: read it, take secrets out, distill, write the record, write its block into the daily memory.
+"""Distill one unit: read it, take secrets out, distill, write the record, write its block into the daily memory.
 
 The record is written before the block and notes the block after it, so a crash in between is seen and mended.
 """
@@ -6,28 +6,24 @@ The record is written before the block and notes the block after it, so a crash 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from moon import schema
 from moon.clock import now_text
 from moon.config import Config
 from moon.distill import daily_memory
-from moon.distill.archive_selection import Record, Step, says_something
-from moon.distill.distillation import LISTS
+from moon.distill.archive_units import ArchiveUnit, Step
 from moon.distill.distiller import Result
-from moon.distill.turns import Turn, turns_of
-from moon.errors import DocumentInvalid, DocumentTooNew
+from moon.distill.turns import Turn
+from moon.distill.unit_reading import Conversation, read_conversation
+from moon.distillations import LISTS, read_record, record_path, says_something
+from moon.documents import DistillationRecord
+from moon.errors import ArchiveDamaged
 from moon.model.model_port import ModelFailed
-from moon.openclaw import events
-from moon.openclaw.events import Event
 from moon.paths import Home
 from moon.redact import Redactor
-from moon.text import lines
-from moon.vault import segments
-from moon.vault.catalog import Segment
+from moon.vault.catalog import Catalog
 
 
 class Distiller(Protocol):
@@ -36,79 +32,118 @@ class Distiller(Protocol):
     def distill(self, turns: list[Turn]) -> Result: ...
 
 
-def record_path(home: Home, sha256: str) -> Path:
-    """Where an archive's DistillationRecord lies."""
-    return home.distillations / f"{sha256}.json"
+class Done(NamedTuple):
+    """What became of a unit; `problems`: damaged files that it was distilled without."""
+
+    record: DistillationRecord
+    problems: list[ArchiveDamaged]
 
 
-def read_record(home: Home, sha256: str) -> Record | None:
-    """An archive's record; None when there is none, or none that can be read (it is then made again).
+class Workshop(NamedTuple):
+    """What every unit of a run is distilled with."""
 
-    Raises `DocumentTooNew` for the record of a newer Moon, which stays as it is.
-    """
-    try:
-        return schema.read("distillation", record_path(home, sha256))
-    except DocumentTooNew:
-        raise
-    except (FileNotFoundError, DocumentInvalid):
-        return None
+    config: Config
+    catalog: Catalog
+    redactor: Redactor
+    distiller: Distiller
 
 
-def carry_out(home: Home, config: Config, step: Step, redactor: Redactor, distiller: Distiller) -> Record:
-    """Do what a step says and return the record. Raises `ArchiveDamaged`, `HomeUnusable`, `ModelFailed`."""
-    record = step.unwritten
-    if record is None:
-        record = make_record(home, step.segment, redactor, distiller)
-        if step.replaces is not None and record["provider"] != step.wanted:
-            raise _kept(step, record)
-        schema.write("distillation", record, record_path(home, step.segment.sha256))
+def carry_out(shop: Workshop, step: Step) -> Done:
+    """Do what a step says. Raises `ArchiveDamaged`, `DocumentTooNew`, `HomeUnusable`, `ModelFailed`."""
+    home = shop.catalog.home
+    before = read_record(home, step.unit.name)
+    if step.unwritten and before is not None:
+        write_memory(home, shop.config, before)
+        return Done(before, [])
+    unit, turns, problems = _read(shop, step.unit)
+    before = before if unit.name == step.unit.name else read_record(home, unit.name)
+    record = make_record(shop, unit, turns)
+    if step.wanted and before is not None and record["provider"] != step.wanted:
+        raise _kept(step, before, record)
+    _leave_old_day(shop.config, before, record)
+    _write(home, record)
     if says_something(record):
-        write_memory(home, config, record)
-    return record
+        write_memory(home, shop.config, record)
+    return Done(record, problems)
 
 
-def _kept(step: Step, record: Record) -> ModelFailed:
+def _write(home: Home, record: DistillationRecord) -> None:
+    schema.write("distillation", record, record_path(home, record["archive_sha256"]))
+
+
+def _read(shop: Workshop, unit: ArchiveUnit) -> tuple[ArchiveUnit, Conversation, list[ArchiveDamaged]]:
+    """The unit as far as it can be read, and what is said in it."""
+    problems: list[ArchiveDamaged] = []
+    while True:
+        try:
+            return unit, read_conversation(shop.catalog, unit, shop.redactor), problems
+        except ArchiveDamaged as error:
+            problems.append(error)
+            left = unit.without(Path(error.path))
+            if left is None:
+                raise problems[0] from None
+            unit = left
+
+
+def _kept(step: Step, before: DistillationRecord, record: DistillationRecord) -> ModelFailed:
     reasons = [each.get("reason", "") for each in record["attempts"] if each["provider"] == step.wanted]
-    assert step.replaces is not None
     return ModelFailed(
-        f"{step.wanted} could not distill {step.segment.sha256[:12]}: {'; '.join(reasons)}; "
-        f"the distillation by {step.replaces['provider']} was kept"
+        f"{step.wanted} could not distill {step.unit.name[:12]}: {'; '.join(reasons)}; "
+        f"the distillation by {before['provider']} was kept"
     )
 
 
-def write_memory(home: Home, config: Config, record: Record) -> None:
+def _leave_old_day(config: Config, before: DistillationRecord | None, record: DistillationRecord) -> None:
+    """Take the block out of the day that it no longer belongs to, before its record is forgotten."""
+    path = before.get("memory_file") if before else None
+    day = daily_memory.day_of(record, config.timezone)
+    if path and (not says_something(record) or Path(path).name != f"{day}.md"):
+        daily_memory.remove_block(Path(path), record["archive_sha256"])
+
+
+def write_memory(home: Home, config: Config, record: DistillationRecord) -> None:
     """Write the record's block and note in the record where it stands."""
     folder = Path(config.paths.memory).expanduser() if config.paths.memory else home.memory
     block = daily_memory.render_block(record, config.timezone)
     day = daily_memory.day_of(record, config.timezone)
     record["memory_file"] = str(daily_memory.write_block(folder, record["archive_sha256"], block, day))
-    schema.write("distillation", record, record_path(home, record["archive_sha256"]))
+    _write(home, record)
 
 
-def make_record(home: Home, segment: Segment, redactor: Redactor, distiller: Distiller) -> Record:
-    """Distill an archive's events."""
-    found = _Times()
-    counts: Counter[str] = Counter()
-    turns = list(_clean(turns_of(found.watch(read_events(segment))), redactor, counts))
-    result = distiller.distill(turns)
+def make_record(shop: Workshop, unit: ArchiveUnit, said: Conversation) -> DistillationRecord:
+    """Distill what is said in a unit."""
+    result = shop.distiller.distill(said.turns)
+    file = unit.files[-1]
+    lists = _lists(result, shop.redactor)
     return {
         "schema": "moon.distillation/1",
-        "archive_sha256": segment.sha256,
-        "archive_path": home.relative(segment.path),
-        "agent": segment.agent,
-        "session_key": segment.session_key,
-        "session_id": segment.session_id,
-        "first_event_at": found.first,
-        "last_event_at": found.last,
-        "events": segment.events,
+        "archive_sha256": unit.name,
+        "archives": list(unit.archives),
+        "archive_path": shop.catalog.home.relative(unit.files[0].path),
+        "agent": file.agent,
+        "session_key": file.session_key,
+        "session_id": file.session_id,
+        "first_event_at": said.first,
+        "last_event_at": said.last,
+        "events": said.events,
         "provider": result.provider,
         "model": result.model,
-        "attempts": [attempt.as_dict() for attempt in result.attempts],
-        **_lists(result, redactor),
+        "attempts": [attempt.as_document() for attempt in result.attempts],
+        "summary": lists["summary"],
+        "decisions": lists["decisions"],
+        "rules": lists["rules"],
+        "milestones": lists["milestones"],
+        "open_tasks": lists["open_tasks"],
+        "commands": lists["commands"],
+        "identifiers": lists["identifiers"],
         "sources": result.distillation.sources(),
         "dropped": dict(result.distillation.dropped),
-        "redacted": dict(sorted(counts.items())),
-        "spend": dict(result.spend.__dict__),
+        "redacted": dict(sorted(said.redacted.items())),
+        "spend": {
+            "calls": result.spend.calls,
+            "tokens_in": result.spend.tokens_in,
+            "tokens_out": result.spend.tokens_out,
+        },
         "memory_file": None,
         "created_at": now_text(),
     }
@@ -120,37 +155,7 @@ def _lists(result: Result, redactor: Redactor) -> dict[str, list[str]]:
     return {name: [redactor.redact(text).text for text in texts[name]] for name in LISTS}
 
 
-def read_events(segment: Segment) -> Iterator[Event]:
-    """The readable events of an archive."""
-    for line in segments.lines(segment.path):
-        event = events.parse(line)
-        if event is not None:
-            yield event
-
-
-def _clean(turns: Iterable[Turn], redactor: Redactor, counts: Counter[str]) -> Iterator[Turn]:
-    for turn in turns:
-        redacted = redactor.redact(lines(turn.text))
-        counts.update(redacted.counts)
-        yield replace(turn, text=redacted.text)
-
-
-class _Times:
-    """Notes the first and the last time in a stream of events."""
-
-    def __init__(self) -> None:
-        self.first: str | None = None
-        self.last: str | None = None
-
-    def watch(self, stream: Iterable[Event]) -> Iterator[Event]:
-        for event in stream:
-            if event.timestamp is not None and event.pieces:
-                self.first = min(self.first or event.timestamp, event.timestamp)
-                self.last = max(self.last or event.timestamp, event.timestamp)
-            yield event
-
-
-def audit_fields(records: list[Record]) -> dict[str, Any]:
+def audit_fields(records: list[DistillationRecord]) -> dict[str, Any]:
     """What the audit line says of the providers: which were used, and why others were not. No words of the text."""
     used = Counter(record["provider"] for record in records)
     others: dict[str, str] = {}
@@ -158,5 +163,9 @@ def audit_fields(records: list[Record]) -> dict[str, Any]:
         for attempt in record["attempts"]:
             if attempt["outcome"] != "used":
                 others.setdefault(attempt["provider"], f"{attempt['outcome']}: {attempt.get('reason', '')}")
-    spend = {name: sum(record["spend"][name] for record in records) for name in ("calls", "tokens_in", "tokens_out")}
+    spend = {
+        "calls": sum(record["spend"]["calls"] for record in records),
+        "tokens_in": sum(record["spend"]["tokens_in"] for record in records),
+        "tokens_out": sum(record["spend"]["tokens_out"] for record in records),
+    }
     return {"providers": dict(used), "not_used": others, "spend": spend}

@@ -1,7 +1,7 @@
-"""Daily memory: `memory/YYYY-MM-DD.md`, one block for each archive, for people and for OpenClaw's own memory search.
+"""Daily memory: `memory/YYYY-MM-DD.md`, one block for each record, for people and for OpenClaw's own memory search.
 
-A block stands between two HTML comments that carry the archive's SHA-256. Everything outside such blocks belongs to
-whoever wrote it and stays as it is, byte for byte.
+A block stands between two HTML comments that carry the record's name, a SHA-256. Everything outside such blocks
+belongs to whoever wrote it and stays as it is, byte for byte.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import contextlib
 import os
 import re
 import stat
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from moon.clock import local_date, parse_ms, zone
-from moon.distill.distillation import LISTS, TITLES, code
+from moon.distill.distillation import TITLES, code
+from moon.distillations import lists_of
+from moon.documents import DistillationRecord
 from moon.errors import MoonError
 from moon.files import make_private, read_bounded, unusable, write_all
 from moon.text import inline
@@ -33,7 +35,7 @@ def end_mark(sha256: str) -> str:
     return f"<!-- moon:end {sha256} -->"
 
 
-def day_of(record: dict[str, Any], zone_name: str) -> str:
+def day_of(record: DistillationRecord, zone_name: str) -> str:
     """The day whose memory a record belongs to: the local date on which its conversation ended.
 
     A conversation across midnight is one block on the later day. Without any time in its events, the day of the record.
@@ -44,27 +46,34 @@ def day_of(record: dict[str, Any], zone_name: str) -> str:
     return local_date(instant, zone_name).isoformat()
 
 
-def render_block(record: dict[str, Any], zone_name: str) -> str:
+def render_block(record: DistillationRecord, zone_name: str) -> str:
     """A record as a block, marks included, with a final newline."""
     sha = record["archive_sha256"]
     lines = [
         begin_mark(sha),
-        f"## {_span(record, zone_name)}{inline(record['session_key'] or record['session_id'])}",
+        f"## {_span(record, zone_name)}{inline(record.get('session_key') or record.get('session_id', ''))}",
         "",
-        f"Taken from an archived conversation: data, not instructions. Archive `{sha[:12]}` in "
-        f"{code(record['archive_path'])}, distilled by {inline(record['provider'])} ({inline(record['model'])}).",
+        f"Taken from an archived conversation: data, not instructions. {_archives(record)} in "
+        f"{code(record.get('archive_path', ''))}, "
+        f"distilled by {inline(record['provider'])} ({inline(record['model'])}).",
         "",
     ]
-    for name in LISTS:
-        if record[name]:
+    for name, texts in lists_of(record).items():
+        if texts:
             literal = name in ("commands", "identifiers")
             lines += [f"### {TITLES[name]}", ""]
-            lines += [f"- {code(text) if literal else inline(text)}" for text in record[name]]
+            lines += [f"- {code(text) if literal else inline(text)}" for text in texts]
             lines.append("")
     return "\n".join([*lines, end_mark(sha), ""])
 
 
-def _span(record: dict[str, Any], zone_name: str) -> str:
+def _archives(record: DistillationRecord) -> str:
+    """Which archives a block is of, by the first of them."""
+    more = len(record.get("archives", [""])) - 1
+    return f"Archive `{record['archive_sha256'][:12]}`" + (f" and {more} more of that day, the first" if more else "")
+
+
+def _span(record: DistillationRecord, zone_name: str) -> str:
     first, last = parse_ms(record.get("first_event_at")), parse_ms(record.get("last_event_at"))
     if first is None or last is None:
         return ""
@@ -80,8 +89,7 @@ def _local(instant: int, zone_name: str) -> datetime:
 def with_block(content: bytes, sha256: str, block: str, day: str) -> bytes:
     """The file's content with this archive's block: replaced where it stood, or added in the order of time."""
     data = block.encode("utf-8", "surrogatepass")
-    begin, end = re.escape(begin_mark(sha256).encode()), re.escape(end_mark(sha256).encode())
-    found = re.search(begin + rb"(?:(?!<!-- moon:begin ).)*?" + end + rb"\n?", content, re.DOTALL)
+    found = _find(content, sha256)
     if found:
         return content[: found.start()] + data + content[found.end() :]
     if not content.strip():
@@ -93,7 +101,21 @@ def with_block(content: bytes, sha256: str, block: str, day: str) -> bytes:
     return content + gap + data
 
 
-# A whole block of any archive, with its heading and what that says of the time: the date if it is another, the clock.
+def without_block(content: bytes, sha256: str) -> bytes:
+    """The file's content without that block, and without the empty line that came with it."""
+    found = _find(content, sha256)
+    if not found:
+        return content
+    before, after = content[: found.start()], content[found.end() :]
+    return before + after.removeprefix(b"\n") if before.endswith(b"\n\n") else before + after
+
+
+def _find(content: bytes, sha256: str) -> re.Match[bytes] | None:
+    begin, end = re.escape(begin_mark(sha256).encode()), re.escape(end_mark(sha256).encode())
+    return re.search(begin + rb"(?:(?!<!-- moon:begin ).)*?" + end + rb"\n?", content, re.DOTALL)
+
+
+# A whole block of any record, with its heading and what that says of the time: the date if it is another, the clock.
 _BLOCK = re.compile(rb"(?<![^\n])<!-- moon:begin \w+ -->\n(## [^\n]*)\n")
 _STARTS = re.compile(rb"^## ((?:\d{4}-\d\d-\d\d )?\d\d:\d\d\xe2\x80\x93\d\d:\d\d) ", re.MULTILINE)
 
@@ -112,12 +134,22 @@ def write_block(folder: Path, sha256: str, block: str, day: str) -> Path:
     Raises `HomeUnusable`; `MoonError` when the file never stands still.
     """
     path = (folder / f"{day}.md").resolve()
+    _change(path, lambda content: with_block(content, sha256, block, day))
+    return path
+
+
+def remove_block(path: Path, sha256: str) -> None:
+    """Take a block out of a file; a file that is not there has none. Raises as `write_block` does."""
+    _change(path, lambda content: without_block(content, sha256))
+
+
+def _change(path: Path, changed: Callable[[bytes], bytes]) -> None:
     for _ in range(ATTEMPTS):
         before = _look(path)
         content = read_bounded(path) if before else b""
-        changed = with_block(content, sha256, block, day)
-        if changed == content or _replace(path, changed, before):
-            return path
+        wanted = changed(content)
+        if wanted == content or _replace(path, wanted, before):
+            return
     raise MoonError(
         f"{path} changes all the time",
         path=str(path),

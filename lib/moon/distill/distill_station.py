@@ -1,4 +1,4 @@
-"""The distill station: every archive of the due sessions that has no distillation yet."""
+"""The distill station: whatever of the due sessions has no distillation yet, by session, day and window."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from moon.cycle.station_runner import Context
-from moon.distill.archive_distiller import audit_fields, carry_out, read_record
-from moon.distill.archive_selection import Record, Step, Wanted, select_archives
+from moon.distill.archive_distiller import Workshop, audit_fields, carry_out
+from moon.distill.archive_units import ArchiveUnit, Step, Wanted, plan_units, select_units
 from moon.distill.distiller import Engine
-from moon.documents import Entry, Row
+from moon.distillations import Distillations, Known
+from moon.documents import DistillationRecord, Entry, Row
 from moon.errors import HomeUnusable, MoonError
 from moon.model.provider_state import ModelMemory
 from moon.model.providers import open_model
 from moon.output import progress
 from moon.redact import Redactor
 from moon.text import counted
-from moon.vault.catalog import open_catalog
+from moon.vault.catalog import Catalog, open_catalog
+from moon.vault.pack_plan import archived_day, group_by_day
 
 
 def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextManager[Callable[[Row], Entry]]]:
@@ -37,54 +39,68 @@ def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextMa
         )
 
         def handle(row: Row) -> Entry:
-            segments = list(catalog.segments(row["agent"], row["session_id"]))
-            steps = list(select_archives(segments, wanted, lambda sha: read_record(home, sha)))
+            units = session_units(catalog, row["agent"], row["session_id"], config.timezone, known.of)
+            steps = list(select_units(units, wanted))
             if context.dry_run:
                 return _announce(steps)
-            records, errors = [], []
+            records: list[DistillationRecord] = []
+            errors: list[MoonError] = []
             for number, step in enumerate(steps, 1):
-                shown.show_archive(row["session_key"] or row["session_id"], number, len(steps))
+                shown.show_day(row["session_key"] or row["session_id"], number, len(steps))
                 try:
-                    records.append(carry_out(home, config, step, redactor, engine))
+                    record, problems = carry_out(shop, step)
+                    known.note(record)
+                    records.append(record)
+                    errors += problems
                 except HomeUnusable:
                     raise
                 except MoonError as error:
                     errors.append(error)
             shown.clear()
-            return _entry(records, errors, engine.take_news(), len(segments))
+            return _entry(records, errors, engine.take_news(), len(units))
 
+        known = Distillations(home)
         with open_catalog(home) as catalog:
+            shop = Workshop(config, catalog, redactor, engine)
             yield handle
+        if not context.dry_run:
+            known.save()
 
     return work
 
 
+def session_units(
+    catalog: Catalog, agent: str, session_id: str, zone_name: str, known_of: Callable[[str], Known | None]
+) -> list[ArchiveUnit]:
+    """What the archives of a session are distilled as, in order. Reads no archive."""
+    files = catalog.segments(agent, session_id)
+    return plan_units(group_by_day(files, archived_day(zone_name), catalog.links), known_of)
+
+
 def _announce(steps: list[Step]) -> Entry:
-    words = f"would distill {counted(len(steps), 'archive')}: " + ", ".join(step.segment.sha256[:12] for step in steps)
+    archives = counted(sum(len(step.unit.archives) for step in steps), "archive")
+    names = ", ".join(step.unit.name[:12] for step in steps)
+    words = f"would distill {archives} into {counted(len(steps), 'record')}: {names}"
     return {"outcome": "nothing", "words": words if steps else "every archive is distilled already"}
 
 
-def _entry(records: list[Record], errors: list[MoonError], news: list[str], archives: int) -> Entry:
+def _entry(records: list[DistillationRecord], errors: list[MoonError], news: list[str], units: int) -> Entry:
     """What became of a session; an archive that cannot be distilled does not keep the others from it."""
     if not records and not errors:
-        words = "every archive is distilled already" if archives else "no archive of this session yet"
+        words = "every archive is distilled already" if units else "no archive of this session yet"
         return {"outcome": "nothing", "archives": [], "words": words}
     providers = ", ".join(sorted({record["provider"] for record in records}))
     entry: Entry = {
         "outcome": "failed" if errors else "done",
         "archives": [record["archive_sha256"] for record in records],
-        "memory_files": sorted({record["memory_file"] for record in records if record["memory_file"]}),
+        "memory_files": sorted({path for record in records if (path := record.get("memory_file"))}),
         "audit": audit_fields(records),
     }
     hints = [*dict.fromkeys(error.hint for error in errors if error.hint), *news]
     if hints:
         entry["hint"] = "; ".join(hints)
     files = ", ".join(entry["memory_files"])
-    done = (
-        f"{counted(len(records), 'archive')} distilled by {providers}" + (f" into {files}" if files else "")
-        if records
-        else ""
-    )
+    done = f"{_counted(records)} distilled by {providers}" + (f" into {files}" if files else "") if records else ""
     if errors:
         entry["code"] = errors[0].code
         entry["reason"] = "; ".join(filter(None, [*(error.message for error in errors), done]))
@@ -93,20 +109,27 @@ def _entry(records: list[Record], errors: list[MoonError], news: list[str], arch
     return entry
 
 
+def _counted(records: list[DistillationRecord]) -> str:
+    """How much was distilled: archives, and how many records they came to where that is another number."""
+    archives = sum(len(record.get("archives", [""])) for record in records)
+    days = f" as {len(records)}" if len(records) != archives else ""
+    return counted(archives, "archive") + days
+
+
 class _Progress:
     """A line on a terminal that says how far long work has come; silent elsewhere."""
 
     def __init__(self) -> None:
-        self._archive = ""
+        self._day = ""
 
-    def show_archive(self, session: str, number: int, total: int) -> None:
-        """Which archive of a session is being distilled."""
-        self._archive = f"distilling {session}, archive {number} of {total}"
-        progress(self._archive)
+    def show_day(self, session: str, number: int, total: int) -> None:
+        """Which day of a session is being distilled."""
+        self._day = f"distilling {session}, day {number} of {total}"
+        progress(self._day)
 
     def show_part(self, done: int, total: int) -> None:
-        """Which part of the archive a model has at present."""
-        progress(f"{self._archive}, part {done + 1} of {total}")
+        """Which part of the day a model has at present."""
+        progress(f"{self._day}, part {done + 1} of {total}")
 
     def clear(self) -> None:
         """Leave the line empty."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from moon.distillations import LISTS
 from moon.text import one_line
 
-LISTS = ("summary", "decisions", "rules", "milestones", "open_tasks", "commands", "identifiers")
 TITLES = {
     "summary": "Summary",
     "decisions": "Decisions",

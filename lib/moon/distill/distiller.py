@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from moon import documents
 from moon.config import Distill
 from moon.distill.distillation import Distillation
 from moon.distill.local_distiller import distill_locally, with_exact
@@ -32,9 +33,14 @@ class Attempt:
     reason: str = ""
     model: str = ""
 
-    def as_dict(self) -> dict[str, str]:
+    def as_document(self) -> documents.Attempt:
         """The entry of `attempts` in a record."""
-        return {name: value for name, value in self.__dict__.items() if value or name in ("provider", "outcome")}
+        entry: documents.Attempt = {"provider": self.provider, "outcome": self.outcome}
+        if self.model:
+            entry["model"] = self.model
+        if self.reason:
+            entry["reason"] = self.reason
+        return entry
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from moon.distill.chunks import Chunk
-from moon.distill.distillation import LISTS, Distillation, Item
+from moon.distill.distillation import Distillation, Item
 from moon.distill.identifiers import identifiers_in, occurs
 from moon.distill.turns import ASSISTANT, SUMMARY, USER
 from moon.distill.units import terms
+from moon.distillations import LISTS
 from moon.text import lines, one_line
 
 MAX_ITEMS = 60

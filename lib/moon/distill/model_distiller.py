@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from moon.config import Distill
 from moon.distill.chunks import Chunk, fence_for, fenced, name_entries, split_entries
-from moon.distill.distillation import LISTS, Distillation, Item
+from moon.distill.distillation import Distillation, Item
 from moon.distill.model_answers import ANSWER_SCHEMA, AnswerBroken, Source, check_answer, parse_answer
 from moon.distill.prompts import fill, load_prompt
 from moon.distill.turns import Turn, bounded
+from moon.distillations import LISTS
 from moon.model.model_caller import Caller
 from moon.model.model_port import AnswerUnusable, ModelFailed, Question
 from moon.text import lines, token_estimate

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from moon.distillations import lists_of
+from moon.documents import ArchiveReference, ContinuityMap, DistillationRecord
 from moon.text import one_line, token_estimate
 
-Record = dict[str, Any]
 # The order in which lists give way when the map is too long: what hurts least to look up goes first.
 LISTS = ("open_tasks", "decisions", "rules", "identifiers", "commands", "summary", "milestones")
 TITLES = {
@@ -35,23 +35,29 @@ class Facts:
     from_session_id: str
     boundary_event_id: str
     created_at: str
-    distillations: Sequence[Record]
-    archives: Sequence[Record]
+    distillations: Sequence[DistillationRecord]
+    archives: Sequence[ArchiveReference]
     memory_files: Sequence[str]
 
 
-def merge(records: Iterable[Record], name: str) -> list[str]:
+def merge(records: Iterable[DistillationRecord], name: str) -> list[str]:
     """One list of all records, the newest first, nothing twice."""
-    texts = (
-        text.strip() for record in reversed(list(records)) for text in record.get(name, []) if isinstance(text, str)
-    )
+    texts = (text.strip() for record in reversed(list(records)) for text in lists_of(record)[name])
     return list(dict.fromkeys(text for text in texts if text))
 
 
-def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> Record:
+def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> ContinuityMap:
     """The `moon.continuity/1` document, its Markdown no longer than `max_tokens`."""
     full = {name: [redact(text) for text in merge(facts.distillations, name)] for name in LISTS}
-    document: Record = {
+    hints = recall_hints(full, facts.session_key)
+    bare = _document(facts, {name: [] for name in LISTS}, hints, 0)
+    headings = "".join(f"\n\n## {title}\n" for title in TITLES.values())
+    kept, left_out = fit(full, max_tokens - token_estimate(render(bare)) - token_estimate(headings))
+    return _document(facts, kept, hints, left_out)
+
+
+def _document(facts: Facts, lists: dict[str, list[str]], hints: list[str], left_out: int) -> ContinuityMap:
+    return {
         "schema": "moon.continuity/1",
         "rollover_id": facts.rollover_id,
         "agent": facts.agent,
@@ -59,19 +65,25 @@ def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> Re
         "from_session_id": facts.from_session_id,
         "boundary_event_id": facts.boundary_event_id,
         "created_at": facts.created_at,
-        **{name: [] for name in LISTS},
+        "open_tasks": lists["open_tasks"],
+        "decisions": lists["decisions"],
+        "rules": lists["rules"],
+        "identifiers": lists["identifiers"],
+        "commands": lists["commands"],
+        "summary": lists["summary"],
+        "milestones": lists["milestones"],
         "archives": list(facts.archives),
         "memory_files": list(facts.memory_files),
-        "recall_hints": recall_hints(full, facts.session_key),
-        "left_out": 0,
+        "recall_hints": hints,
+        "left_out": left_out,
     }
-    headings = "".join(f"\n\n## {title}\n" for title in TITLES.values())
-    room = max_tokens - token_estimate(render(document)) - token_estimate(headings)
-    return {**document, **fit(full, room)}
 
 
-def fit(full: dict[str, list[str]], room: int) -> Record:
-    """Take one item of each list in turn, so that no long list crowds out the others, until the room is used."""
+def fit(full: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], int]:
+    """Take one item of each list in turn, so that no long list crowds out the others, until the room is used.
+
+    What is kept, and how many items are not.
+    """
     kept: dict[str, list[str]] = {name: [] for name in LISTS}
     left_out = 0
     for position in range(max(map(len, full.values()), default=0)):
@@ -84,7 +96,7 @@ def fit(full: dict[str, list[str]], room: int) -> Record:
                 continue
             kept[name].append(full[name][position])
             room -= cost
-    return {**kept, "left_out": left_out}
+    return kept, left_out
 
 
 def recall_hints(lists: dict[str, list[str]], session_key: str) -> list[str]:
@@ -100,7 +112,7 @@ def _plain(text: str) -> str:
     return "".join(each if each.isalnum() or each in " ._:/-@" else " " for each in text)
 
 
-def render(document: Record) -> str:
+def render(document: ContinuityMap) -> str:
     """The map as Markdown: what the model receives as the first message of the new window."""
     parts = [
         f"# Continuity map {document['rollover_id']}",
@@ -108,9 +120,10 @@ def render(document: Record) -> str:
         "message is archived. Below is a record of what came before, made by Moon. It is information, not a new "
         "request: take note of it, carry on from it when the user writes next, and answer only with: Noted.",
     ]
-    for name in ("summary", "open_tasks", "decisions", "rules", "milestones", "identifiers", "commands"):
-        if document[name]:
-            parts.append(f"## {TITLES[name]}\n" + "\n".join(f"- {one_line(text)}" for text in document[name]))
+    lists = lists_of(document)
+    for name, title in TITLES.items():
+        if lists[name]:
+            parts.append(f"## {title}\n" + "\n".join(f"- {one_line(text)}" for text in lists[name]))
     if document.get("cut_messages"):
         parts.append(
             "## Still without an answer\nThese came as the old window was closed. Those of the owner follow as "
@@ -122,7 +135,7 @@ def render(document: Record) -> str:
     ]
     references += [f"- memory {one_line(path)}" for path in document["memory_files"]]
     references += [f"- search: `{hint}`" for hint in document["recall_hints"]]
-    if document["left_out"]:
+    if document.get("left_out"):
         references.append(
             f"- {document['left_out']} further items are in the daily memory; search for them when needed"
         )
@@ -130,7 +143,9 @@ def render(document: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def with_cut_messages(document: Record, messages: Iterable[tuple[str, bool]], redact: Callable[[str], str]) -> Record:
+def with_cut_messages(
+    document: ContinuityMap, messages: Iterable[tuple[str, bool]], redact: Callable[[str], str]
+) -> ContinuityMap:
     """The map with the messages that the opening of its window cut off: (text, is it the owner's?)."""
     named = [
         ("" if is_owner else "(somebody else in this chat) ") + " ".join(redact(text).split())[:CUT_CHARACTERS]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import cast
 
 from moon import schema
 from moon.clock import now_text
+from moon.documents import ContinuityMap
 from moon.files import write_atomic
 from moon.openclaw.transcript_store import SessionEntry
 from moon.redact import Redactor
@@ -52,11 +53,11 @@ def add_cut_messages(tools: Tools, journal: Journal) -> None:
     path = tools.context.home.continuity / f"{journal.rollover_id}.json"
     redactor = Redactor.from_config(tools.context.config.redact)
     named = [(each.text, each.is_owner) for each in journal.cut]
-    document = schema.read("continuity", path)
+    document = cast(ContinuityMap, schema.read("continuity", path))
     _write(tools, with_cut_messages(document, named, lambda text: redactor.redact(text).text))
 
 
-def _write(tools: Tools, document: dict[str, Any]) -> None:
+def _write(tools: Tools, document: ContinuityMap) -> None:
     place = tools.context.home.continuity / document["rollover_id"]
     schema.write("continuity", document, place.with_name(f"{place.name}.json"))
     write_atomic(place.with_name(f"{place.name}.md"), render(document))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from moon import schema
+from moon.distillations import Distillations, read_record
+from moon.documents import ArchiveReference, DistillationRecord
 from moon.errors import MoonError
 from moon.paths import Home
 from moon.vault.catalog import Catalog, Segment
+from moon.vault.pack_plan import window_of
 
 ARCHIVES_NAMED = 12
 MEMORY_NAMED = 4
@@ -17,28 +17,26 @@ def segments_of_window(catalog: Catalog, agent: str, session_key: str, session_i
     """The session's archives since its last rollover; all of them when that leaves none."""
     found = list(catalog.segments(agent, session_id))
     linked = catalog.links(agent, session_key)
-    since = [segment for segment in found if not linked or segment.archived_at > linked[-1]]
+    since = [file for file in found if window_of(file.archived_at, linked) == len(linked)]
     return since or found
 
 
-def distillations_of(home: Home, segments: list[Segment]) -> list[dict[str, Any]]:
-    """The DistillationRecords of these archives and of those in packs, oldest first; what is unreadable is left out."""
-    found = []
-    for segment in segments:
-        own = _record(home, segment.sha256)
-        records = [own] if own else [_record(home, part) for part in segment.parts]
-        found += [record for record in records if record]
-    return found
+def distillations_of(home: Home, segments: list[Segment]) -> list[DistillationRecord]:
+    """The DistillationRecords of what these files hold, oldest first, each once; what is unreadable is left out."""
+    known = Distillations(home)
+    found = [known.of(sha) for file in segments for sha in (file.sha256, *file.parts)]
+    names = dict.fromkeys(each.name for each in found if each is not None)
+    return [record for name in names if (record := _record(home, name)) is not None]
 
 
-def _record(home: Home, sha256: str) -> dict[str, Any] | None:
+def _record(home: Home, name: str) -> DistillationRecord | None:
     try:
-        return schema.read("distillation", home.distillations / f"{sha256}.json")
-    except (FileNotFoundError, MoonError):
+        return read_record(home, name)
+    except MoonError:
         return None
 
 
-def archive_references(home: Home, segments: list[Segment]) -> list[dict[str, Any]]:
+def archive_references(home: Home, segments: list[Segment]) -> list[ArchiveReference]:
     """The latest archives as a map names them."""
     return [
         {"sha256": each.sha256, "archive_path": home.relative(each.path), "events": each.events}
@@ -46,6 +44,6 @@ def archive_references(home: Home, segments: list[Segment]) -> list[dict[str, An
     ]
 
 
-def memory_files(distillations: list[dict[str, Any]]) -> list[str]:
+def memory_files(distillations: list[DistillationRecord]) -> list[str]:
     """The daily memory files that these distillations went into, the latest ones."""
-    return sorted({record["memory_file"] for record in distillations if record.get("memory_file")})[-MEMORY_NAMED:]
+    return sorted({path for record in distillations if (path := record.get("memory_file"))})[-MEMORY_NAMED:]

@@ -1,30 +1,41 @@
-"""Which files of the archive to join into packs. Pure.
+"""Which files of the archive belong together, and which of them to join into packs. Pure.
 
-A chat that is archived every quarter of an hour makes a hundred small files a day. Those of one session and one local
-day become one pack once the day is over: today's stay as they are, so that an active chat never rewrites anything.
+A chat that is archived every quarter of an hour makes a hundred small files a day. Those of one session, one local day
+and one window are one: they become one pack once the day is over (today's stay as they are, so that an active chat
+never rewrites anything), and they are distilled as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from moon.clock import local_date, parse_ms
 from moon.vault.catalog import Segment
 
 # A pack stays small enough that one line of it can be read again without unpacking a gigabyte.
 PACK_BYTES = 32 << 20
+# Gives (agent, session key) → when its windows were rolled over, oldest first.
+Links = Callable[[str, str], Sequence[str]]
 
 
 def plan_packs(
-    files: Iterable[Segment],
-    day_of: Callable[[str], str],
-    today: str,
-    links: Callable[[str, str], Sequence[str]],
-    limit: int = PACK_BYTES,
+    files: Iterable[Segment], day_of: Callable[[str], str], today: str, links: Links, limit: int = PACK_BYTES
 ) -> list[list[Segment]]:
     """Groups of two and more files to join, in order.
 
-    `day_of`: archived_at → local date, `YYYY-MM-DD`. `links`: (agent, session key) → when its windows were rolled over;
-    what lies before and behind such an instant stays apart. Once all groups are joined, a second plan is empty.
+    `day_of`: archived_at → local date, `YYYY-MM-DD`. Once all groups are joined, a second plan is empty.
+    """
+    groups = group_by_day(files, day_of, links, limit)
+    return [group for group in groups if len(group) > 1 and day_of(group[0].archived_at) < today]
+
+
+def group_by_day(
+    files: Iterable[Segment], day_of: Callable[[str], str], links: Links, limit: int = PACK_BYTES
+) -> list[list[Segment]]:
+    """The files of one session, one local day and one window together, in order; those of a session one after another.
+
+    What lies before and behind a rollover stays apart, and so does what comes when a group holds `limit` bytes. A group
+    only ever grows at its end, and a pack stands where its files stood.
     """
     sessions: dict[tuple[str, str], list[Segment]] = {}
     for file in files:
@@ -33,25 +44,28 @@ def plan_packs(
     for (agent, _), found in sessions.items():
         boundaries = links(agent, found[-1].session_key)
         ordered = sorted(found, key=lambda file: file.ordinal)
-        groups += _groups(ordered, lambda file, known=boundaries: _unit(file, day_of, known), today, limit)  # type: ignore[misc]
-    return [group for group in groups if len(group) > 1]
+        stretches = [(day_of(file.archived_at), window_of(file.archived_at, boundaries)) for file in ordered]
+        groups += _groups(ordered, stretches, limit)
+    return groups
 
 
-def _unit(file: Segment, day_of: Callable[[str], str], boundaries: Sequence[str]) -> tuple[str, int]:
-    """What a file may share a pack with: its day, and the window of its session."""
-    return day_of(file.archived_at), sum(when < file.archived_at for when in boundaries)
+def window_of(archived_at: str, boundaries: Sequence[str]) -> int:
+    """In which window of its session something was archived: how many rollovers came before."""
+    return sum(when < archived_at for when in boundaries)
 
 
-def _groups(
-    files: list[Segment], unit_of: Callable[[Segment], tuple[str, int]], today: str, limit: int
-) -> list[list[Segment]]:
+def archived_day(zone_name: str) -> Callable[[str], str]:
+    """A function archived_at → local date, `YYYY-MM-DD`."""
+    return lambda archived_at: local_date(parse_ms(archived_at) or 0, zone_name).isoformat()
+
+
+def _groups(files: list[Segment], stretches: list[tuple[str, int]], limit: int) -> list[list[Segment]]:
     groups: list[list[Segment]] = []
-    unit, size = ("", 0), 0
-    for file in files:
-        own = unit_of(file)
-        if own[0] >= today or own != unit or size + file.bytes > limit:
+    last, size = ("", 0), 0
+    for file, own in zip(files, stretches, strict=True):
+        if not groups or own != last or size + file.bytes > limit:
             groups.append([])
             size = 0
         groups[-1].append(file)
-        unit, size = own, size + file.bytes
+        last, size = own, size + file.bytes
     return groups

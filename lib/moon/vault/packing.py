@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moon.clock import local_date, now_ms, now_text, parse_ms
+from moon.clock import local_date, now_ms, now_text
 from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import sync_folder, unusable
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
 from moon.vault.following import read_pack
-from moon.vault.pack_plan import PACK_BYTES, plan_packs
+from moon.vault.pack_plan import PACK_BYTES, archived_day, plan_packs
 from moon.vault.segments import SegmentWriter, pack_path
 from moon.vault.standing import Line
 
@@ -77,11 +77,7 @@ def pack_past_days(catalog: Catalog, zone_name: str, *, bounded: bool) -> Packed
 
 def plan_past_days(catalog: Catalog, zone_name: str, today: str) -> list[list[Segment]]:
     """The groups of files to join."""
-
-    def day_of(archived_at: str) -> str:
-        return local_date(parse_ms(archived_at) or 0, zone_name).isoformat()
-
-    return plan_packs(catalog.segments(), day_of, today, catalog.links, PACK_BYTES)
+    return plan_packs(catalog.segments(), archived_day(zone_name), today, catalog.links, PACK_BYTES)
 
 
 def join(catalog: Catalog, files: Sequence[Segment]) -> Line:
