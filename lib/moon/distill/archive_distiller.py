@@ -60,7 +60,7 @@ def carry_out(shop: Workshop, step: Step) -> Done:
     record = make_record(shop, unit, turns)
     if step.wanted and before is not None and record["provider"] != step.wanted:
         raise _kept(step, before, record)
-    _leave_old_day(shop.config, before, record)
+    _leave_old_day(home, shop.config, before, record)
     _write(home, record)
     if says_something(record):
         write_memory(home, shop.config, record)
@@ -93,20 +93,27 @@ def _kept(step: Step, before: DistillationRecord, record: DistillationRecord) ->
     )
 
 
-def _leave_old_day(config: Config, before: DistillationRecord | None, record: DistillationRecord) -> None:
-    """Take the block out of the day that it no longer belongs to, before its record is forgotten."""
+def _memory_folder(home: Home, config: Config) -> Path:
+    return Path(config.paths.memory).expanduser() if config.paths.memory else home.memory
+
+
+def _leave_old_day(home: Home, config: Config, before: DistillationRecord | None, record: DistillationRecord) -> None:
+    """Take the block out of the day that it no longer belongs to, before its record is forgotten.
+
+    The day's file is looked for where memory lies now: a record can come from a home that was copied.
+    """
     path = before.get("memory_file") if before else None
     day = daily_memory.day_of(record, config.timezone)
     if path and (not says_something(record) or Path(path).name != f"{day}.md"):
-        daily_memory.remove_block(Path(path), record["archive_sha256"])
+        daily_memory.remove_block(_memory_folder(home, config) / Path(path).name, record["archive_sha256"])
 
 
 def write_memory(home: Home, config: Config, record: DistillationRecord) -> None:
     """Write the record's block and note in the record where it stands."""
-    folder = Path(config.paths.memory).expanduser() if config.paths.memory else home.memory
     block = daily_memory.render_block(record, config.timezone)
     day = daily_memory.day_of(record, config.timezone)
-    record["memory_file"] = str(daily_memory.write_block(folder, record["archive_sha256"], block, day))
+    path = daily_memory.write_block(_memory_folder(home, config), record["archive_sha256"], block, day)
+    record["memory_file"] = str(path)
     _write(home, record)
 
 

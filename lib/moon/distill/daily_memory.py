@@ -140,7 +140,7 @@ def write_block(folder: Path, sha256: str, block: str, day: str) -> Path:
 
 def remove_block(path: Path, sha256: str) -> None:
     """Take a block out of a file; a file that is not there has none. Raises as `write_block` does."""
-    _change(path, lambda content: without_block(content, sha256))
+    _change(path.resolve(), lambda content: without_block(content, sha256))
 
 
 def _change(path: Path, changed: Callable[[bytes], bytes]) -> None:
