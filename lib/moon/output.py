@@ -85,7 +85,7 @@ def is_terminal() -> bool:
 
 def flush() -> None:
     """Write out what is held back. Raises `OutputGone`."""
-    if sys.stdout is not None:
+    if sys.stdout is not None and not sys.stdout.closed:  # what served a protocol there may have closed it
         with _standard_output() as stream:
             stream.flush()
 

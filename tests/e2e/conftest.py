@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.e2e.harness import OpenClaw
 from tests.e2e.install import install
 from tests.e2e.loopback_model import LoopbackModel
-from tests.e2e.moon_home import Moon
+from tests.e2e.moon_home import BIN, Moon
 from tests.e2e.talk import Talk
 
 AGENTS = 12
@@ -27,7 +28,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackModel]:
 def openclaw(model: LoopbackModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenClaw]:
     """The real OpenClaw with a running gateway."""
     agents = ("main", *(f"a{number}" for number in range(AGENTS)))
-    with OpenClaw(tmp_path_factory.mktemp("openclaw"), install(), model.url, agents=agents) as running:
+    folder = install()
+    # Moon is on the path of the gateway, as it is on the user's: a skill that needs it is only told to the model then.
+    path = {"PATH": os.pathsep.join([str(folder), os.environ["PATH"], str(BIN)])}
+    with OpenClaw(tmp_path_factory.mktemp("openclaw"), folder, model.url, agents=agents, extra_env=path) as running:
         yield running
 
 
