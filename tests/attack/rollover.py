@@ -50,6 +50,7 @@ from moon.openclaw.gateway_socket import GatewayRefused, GatewaySocket  # noqa: 
 BUDGET = 48_000
 PRUNE_AT, ROLL_AT = 0.87, 0.93
 PATIENCE = 120.0
+OPENCLAWS_OWN = ("<<<BEGIN_OPENCLAW", "This turn ended before a reply")
 WORKERS = 3
 # The gateway may be at a reset for a minute after it was asked; Moon waits that long before it asks again.
 SETTLE = 75.0
@@ -71,7 +72,8 @@ class Talkative(LoopbackModel):
         if is_compaction(body):
             return said
         texts = [message_text(each) for each in body["messages"] if each.get("role") == "user"]
-        last = next((text for text in reversed(texts) if not text.startswith("<<<BEGIN_OPENCLAW")), "")
+        # OpenClaw adds words of its own behind the user's: its context, and that a turn before had no reply.
+        last = next((text for text in reversed(texts) if not text.startswith(OPENCLAWS_OWN)), "")
         tokens = [word for word in last.split() if is_token(word)]
         if "# Continuity map" in last:
             return Answer(text="Noted.")
