@@ -74,6 +74,7 @@ def test_what_is_offered(moon: Moon) -> None:
     assert list(tools) == ["search_history", "read_around"]
     for tool in tools.values():
         assert tool["title"] and tool["description"]
+        assert "  " not in tool["description"] and "\n" not in tool["description"]
         assert tool["annotations"]["readOnlyHint"] and tool["annotations"]["idempotentHint"]
         assert not tool["annotations"]["destructiveHint"]
     for name, kind, part in (("search_history", "recall", "results"), ("read_around", "conversation", "messages")):
@@ -110,6 +111,8 @@ def test_the_messages_around_an_event(moon: Moon) -> None:
     text = found["content"][0]["text"]
     assert "[2] · " in text and "| Then let us meet at six." in text and SECRET not in str(found)
     assert len(text) < 30_000
+    long = found["structuredContent"]["messages"][2]["text"]
+    assert len(long) < 21_000 and "130000 characters left out" in long
 
 
 def test_a_conversation_as_a_resource(moon: Moon) -> None:

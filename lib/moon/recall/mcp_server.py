@@ -39,6 +39,7 @@ INSTRUCTIONS = (
 MAX_AROUND = 50
 MAX_TOKENS = 50_000
 AROUND_TOKENS = 6_000
+MESSAGE_CHARS = 20_000
 # A client holds a resource in memory, and few models read more; `moon-recall --session` prints all of it.
 RESOURCE_CHARS = 1_000_000
 SESSION_URI = "moon://session/{key}"
@@ -112,7 +113,8 @@ def _add(server: Any, package: _Package, tool: Callable[..., Told], title: str, 
     signature = inspect.signature(tool, eval_str=True).replace(return_annotation=_annotated(result, kind))
     call.__signature__ = signature  # type: ignore[attr-defined]
     annotations = package.types.ToolAnnotations.model_validate({"title": title, **READS_ONLY})
-    server.tool(title=title, annotations=annotations)(call)
+    description = " ".join((inspect.getdoc(tool) or "").split())
+    server.tool(title=title, description=description, annotations=annotations)(call)
 
 
 def _annotated(result: Any, kind: str) -> Any:
@@ -200,12 +202,13 @@ class Tools:
 
     def read_around(self, event_id: str, before: int = 5, after: int = 5, session: str | None = None) -> Told:
         """The messages before and after an event, in order, with the event itself. event_id comes from a result; its
-        beginning is enough where only one event begins so.
+        beginning is enough where only one event begins so. Of a very long message the beginning is given.
         """
         if not 0 <= before <= MAX_AROUND or not 0 <= after <= MAX_AROUND:
             raise UsageWrong(f"before and after lie between 0 and {MAX_AROUND}")
         with self._lock:
             found = self.recall.around(event_id, before, after, session)
+        found["messages"] = [{**each, "text": _shortened(each)} for each in found["messages"]]
         parts = [(message_head(number, each), each["text"]) for number, each in enumerate(found["messages"], 1)]
         return Told(found, _text(_degraded(found), block(parts, AROUND_TOKENS, evenly=True)))
 
@@ -247,6 +250,15 @@ class _Tail:
         while self._left < 0 and len(self.kept) > 1:
             self._left += len(self.kept.popleft())
             self.dropped += 1
+
+
+def _shortened(message: Message) -> str:
+    """The text of a message; of a very long one the beginning, since a client holds all of an answer in memory."""
+    text = message["text"]
+    if len(text) <= MESSAGE_CHARS:
+        return text
+    left_out = len(text) - MESSAGE_CHARS
+    return f"{text[:MESSAGE_CHARS]}\n[… {left_out} characters left out; `moon-recall --event` has them …]"
 
 
 def _degraded(document: Mapping[str, Any]) -> list[str]:
