@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -21,6 +22,24 @@ from moon.text import dump_json
 LISTS = ("summary", "decisions", "rules", "milestones", "open_tasks", "commands", "identifiers")
 VERSION = 1
 ENDING = ".json"
+# What somebody writes under a heading that has nothing: "Open tasks: none noted", "n/a", "nichts offen".
+_NOTHING = re.compile(
+    r"(?i)\(?(?:n/?a|none|nil|nothing"
+    r"|no (?:open |pending |further )*(?:tasks?|items?|points?|questions?|todos?|issues?)"
+    r"|nichts|keine?s?|rien|aucune?|nada|ningun[ao]?|niente|nessun[ao]?|nenhum(?:a)?|niets|geen|нет|ничего|无|没有|なし|없음)"
+    r"(?: (?:is|are|was|were|noted|open|pending|known|left|to do|yet|so far|at (?:the moment|present)|for now"
+    r"|outstanding|remaining|offen|bekannt|notiert|à signaler|en attente|pendiente|de momento|открыто))*\)?[.!。]?"
+)
+_LABELS = re.compile(
+    r"(?i)\A(?:still |noch )?(?:open|next|pending|remaining|offen\w*|tasks?|to-?dos?|steps?|points?|items?|questions?"
+    r"|decisions?|rules?|milestones?|aufgaben|pendientes|tareas|tâches)"
+    r"(?: (?:tasks?|steps?|points?|items?|questions?))?\s?[:：]\s*"
+)
+
+
+def says_nothing(text: str) -> bool:
+    """Whether this line only says that there is nothing to say."""
+    return bool(_NOTHING.fullmatch(_LABELS.sub("", text.strip(" -*_·"), count=1)))
 
 
 class Known(NamedTuple):

@@ -18,7 +18,7 @@ from moon.distill.labels import label_of
 from moon.distill.local_distiller import distill_locally
 from moon.distill.turns import Turn, bounded, turns_of, without_pastes
 from moon.distill.units import sentences, units_of
-from moon.distillations import LISTS
+from moon.distillations import LISTS, says_nothing
 from moon.openclaw import events
 
 
@@ -437,3 +437,80 @@ def test_the_planted_set_is_sound_and_the_distiller_ahead_of_a_plain_cut() -> No
         assert any(all(needle.casefold() in text for needle in fact["needles"]) for text in texts), (session.name, fact)
     shares = measure(sessions, {"local": local, "cut": lead_and_tail}, 800)
     assert shares["local"]["all"] > 2 * shares["cut"]["all"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "none noted",
+        "None.",
+        "Open tasks: none",
+        "no open tasks",
+        "(none)",
+        "n/a",
+        "nichts offen",
+        "nothing to do",
+        "无",
+    ],
+)
+def test_that_there_is_nothing_is_no_task(text: str) -> None:
+    assert says_nothing(text)
+    lists = lists_of(("user", "Never delete the folder /srv/raw."), ("assistant", f"Open tasks:\n- {text}\n"))
+    assert lists["open_tasks"] == []
+
+
+@pytest.mark.parametrize("text", ["None of the hosts may be rebooted.", "Nothing goes out on Friday.", "no"])
+def test_a_rule_about_nothing_says_something(text: str) -> None:
+    assert not says_nothing(text)
+
+
+def test_an_offer_of_the_assistant_decides_nothing() -> None:
+    offer = "Just drop the details here, and I'll take care of it!"
+    assert lists_of(("user", "I have a trip to plan for May."), ("assistant", offer))["decisions"] == []
+
+
+@pytest.mark.parametrize("text", ["I want to make sure that the import is fast.", "How can I make sure it works"])
+def test_a_wish_is_no_rule(text: str) -> None:
+    assert lists_of(("user", text))["rules"] == []
+    assert lists_of(("user", "Make sure that the import stays below 2 s."))["rules"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "Always give the price in euros when I ask about flights.",
+        "Nenne immer die Quelle, wenn ich nach Zahlen frage, immer.",
+        "Immer die Uhrzeit in MEZ angeben, wenn ich nach Terminen frage.",
+        "Donne toujours le prix TTC, quand je demande un devis.",
+        "Siempre incluye la fuente cuando pregunto por cifras.",
+        "Всегда указывай источник, когда я спрашиваю о ценах.",
+    ],
+)
+def test_a_standing_instruction_survives_in_little_room(rule: str) -> None:
+    said = [("user", rule), ("assistant", "Understood.")]
+    for number in range(12):
+        said += [("user", f"We decided to use folder {number} for part {number}. We still need to check it by Friday.")]
+        said += [
+            ("assistant", f"Done: part {number} was moved to /srv/{number} and verified; next step: part {number}.")
+        ]
+    assert any(rule in line or line in rule for line in lists_of(*said, length=500)["rules"])
+
+
+def test_what_only_announces_is_no_line() -> None:
+    lists = lists_of(("user", "We decided to use port 8443. I always get this error:\n```\nboom\n```"))
+    assert not [text for name in LISTS for text in lists[name] if text.endswith(":")]
+    assert any("8443" in text for text in lists["decisions"])
+
+
+def test_a_long_sentence_is_cut_where_both_sides_are_whole() -> None:
+    clauses = [
+        f"I am trying to build part {number} of the shop with a budget of {number}000 dollars" for number in range(9)
+    ]
+    texts = [unit.text for unit in units_of(talk(("user", ", and ".join(clauses))))]
+    assert len(texts) > 1
+    assert all(text.startswith("I am trying") and text.endswith("dollars") for text in texts)
+
+
+def test_the_words_of_a_library_are_no_identifiers() -> None:
+    said = "I set `primary_key` and `__name__`, then sessionId, filter_by() in 2024; the host is db7.example.org:5432."
+    assert lists_of(("user", said))["identifiers"] == ["db7.example.org:5432"]

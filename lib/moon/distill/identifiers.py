@@ -162,6 +162,18 @@ def quoted_in(text: str) -> Iterator[Identifier]:
             yield Identifier("quoted", value)
 
 
+# The words of a language or library: `__name__`, `primary_key`, `sessionId`. Three words together are of a project.
+_VOCABULARY = re.compile(r"__\w+__|[a-z]+_?[a-z]*(?:\(\))?|[a-z]+[A-Z][a-z]+(?:\(\))?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+
+
+def is_searched_for(found: Identifier) -> bool:
+    """Whether somebody would look for it later: no word of a program's vocabulary, and no plain year."""
+    if found.kind == "number" and _YEAR.fullmatch(found.text):
+        return False
+    return found.kind not in ("name", "quoted") or not _VOCABULARY.fullmatch(found.text)
+
+
 def is_command(text: str) -> bool:
     """Whether this line reads like something for a shell, with at least one argument."""
     return bool(_COMMAND.fullmatch(text)) and (" " in text or text.startswith("./"))

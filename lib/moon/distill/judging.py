@@ -15,6 +15,7 @@ from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
 from moon.distill.units import Unit, sentences, terms
+from moon.distillations import says_nothing
 
 JUDGED = ("decisions", "rules", "milestones", "open_tasks")
 CUES = {"decisions": "decision", "rules": "rule", "milestones": "milestone", "open_tasks": "task"}
@@ -117,7 +118,8 @@ def _strength(name: str, unit: Unit, session: Session) -> float:
         return 1.3
     if _UNFIT[name](unit):
         return 0.0
-    hits = {match.group(0).lower() for match in cue(CUES[name]).finditer(unit.text)}
+    text = _WISH.sub(" ", unit.text) if name == "rules" else unit.text
+    hits = {match.group(0).lower() for match in cue(CUES[name]).finditer(text)}
     strength = min(2.0, 1.0 * bool(hits) + 0.35 * max(0, len(hits) - 1))
     if unit.heading and HEADINGS[name].search(unit.heading):
         strength += 1.2
@@ -127,9 +129,19 @@ def _strength(name: str, unit: Unit, session: Session) -> float:
     return strength
 
 
+# "I want to make sure that …" is what somebody is after, "Make sure that …" is a rule.
+_WISH = re.compile(
+    r"(?i)(?<!\w)(?:(?:i|we)(?:'d|'m|'re| would| am| are)? (?:really |also |just |still )?"
+    r"(?:want|wanted|need|like|love|hope|try|trying)|how (?:do|can|could|should) (?:i|we)|(?:can|could) you|help me"
+    r"|in order|so as)(?: to)? (?:please )?(?:make sure|ensure)(?!\w)"
+)
+
+
 def _settles_nothing(unit: Unit) -> bool:
-    """A question, a wish to be told something, or a word on what is not settled."""
+    """A question, an offer, a wish to be told something, or a word on what is not settled."""
     if unit.is_question or cue("undecided").search(unit.text):
+        return True
+    if unit.role == ASSISTANT and cue("offer").search(unit.text):
         return True
     return unit.role == USER and _inquires(unit.text)
 
@@ -156,7 +168,9 @@ _UNFIT: dict[str, Callable[[Unit], bool]] = {
 
 
 def _says_too_little(unit: Unit) -> bool:
-    """A mere yes, or a word or two."""
+    """A mere yes, a word or two, or that there is nothing."""
+    if says_nothing(unit.text):
+        return True
     only_yes = len(unit.text) < 25 and bool(cue("assent").fullmatch(unit.text.strip(" .!,")))
     return (unit.role == USER and only_yes) or (len(unit.text) < 8 and unit.text.isascii())
 
@@ -173,7 +187,14 @@ def _decides(unit: Unit, session: Session, cued: bool) -> float:
     return extra
 
 
+def is_standing(unit: Unit) -> bool:
+    """Whether a user lays down for good how to do something: "Always …", "Never …", "From now on …"."""
+    return unit.role == USER and not unit.is_question and bool(cue("standing").match(without_lead_in(unit.text)))
+
+
 def _rules(unit: Unit, session: Session, cued: bool) -> float:
+    if is_standing(unit):
+        return 1.0
     return 0.3 if cued and unit.role == USER and not cue("when").search(unit.text) else 0.0
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from moon.distill.commands import ranked_commands
 from moon.distill.conversation import Session, read_session
 from moon.distill.distillation import Distillation, Item
-from moon.distill.identifiers import WEIGHT, Identifier, identifiers_in, quoted_in
-from moon.distill.judging import Judged, judge, judge_for_summary, overlap, without_lead_in
+from moon.distill.identifiers import WEIGHT, Identifier, identifiers_in, is_searched_for, quoted_in
+from moon.distill.judging import Judged, is_standing, judge, judge_for_summary, overlap, without_lead_in
 from moon.distill.turns import ASSISTANT, CALL, RESULT, SUMMARY, USER, Turn, bounded, without_pastes
 from moon.distill.units import terms
 
@@ -27,6 +27,8 @@ SHARES = {
     "identifiers": 0.10,
     "summary": 0.05,
 }
+# What a user laid down for good comes before everything else, and may take this share.
+STANDING_SHARE = 0.4
 # The best item of a list is worth more than the list's exact share.
 FIRST_MAY_EXCEED = 1.5
 BULLET = 3
@@ -50,6 +52,7 @@ def distill_locally(turns: Sequence[Turn], length: int = 6000, tool_result_chars
     """Distil a session into at most about `length` characters. The same turns always give the same result."""
     parts = [bounded(part, tool_result_chars) for turn in turns for part in without_pastes(turn)]
     choice = _Choice(read_session(parts), length)
+    choice.take_standing()
     for name in SHARES:
         choice.fill(name)
     choice.spend_rest()
@@ -83,11 +86,17 @@ class _Choice:
         self._shares_left = sum(SHARES.values())
         self._lists: dict[str, list[Item]] = {}
 
+    def take_standing(self) -> None:
+        """Take the rules that a user laid down for good."""
+        standing = [self._item(each) for each in self._judged["rules"] if is_standing(each.unit)]
+        self._lists["rules"] = []
+        self._take("rules", standing, self._left * STANDING_SHARE)
+
     def fill(self, name: str) -> None:
         """Fill a list with its share of the room that is left."""
         room = self._left * SHARES[name] / self._shares_left
         self._shares_left -= SHARES[name]
-        self._lists[name] = []
+        self._lists.setdefault(name, [])
         self._take(name, self._candidates(name), room, FIRST_MAY_EXCEED)
 
     def _candidates(self, name: str) -> Iterable[Item]:
@@ -172,7 +181,7 @@ class _Choice:
         first: dict[str, str] = {}
         for number, turn in enumerate(self._session.turns):
             for found in (*identifiers_in(turn.text), *quoted_in(turn.text)):
-                if self._session.is_revoked(number, found.text):
+                if self._session.is_revoked(number, found.text) or not is_searched_for(found):
                     continue
                 (printed if turn.role in (CALL, RESULT) else value)[found.text] += _worth(found, turn)
                 first.setdefault(found.text, turn.event_id)

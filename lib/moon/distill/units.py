@@ -11,6 +11,8 @@ from moon.distill.labels import is_bare_label, label_of
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
 MAX_UNIT = 320
+# A sentence that has no good border is rather long than torn.
+MAX_WHOLE = 480
 MAX_JOINED = 170
 # "That is a rule for all of us." says nothing without the sentence before it.
 _POINTS_BACK = re.compile(r"(?i)(?:that(?:'s| is)|(?:write|put|note) (?:that|this|it)) [^.!?]{0,40}[.!]?$")
@@ -96,15 +98,22 @@ def _parts(line: str, role: str) -> list[str]:
     """
     if role == RESULT:
         return [line]
+    told = _without_announcement(sentences(line))
     if role != USER:
-        return sentences(line)
+        return told
     joined: list[str] = []
-    for sentence in sentences(line):
+    for sentence in told:
         if joined and _belongs(joined[-1], sentence):
             joined[-1] += " " + sentence
         else:
             joined.append(sentence)
     return joined
+
+
+def _without_announcement(found: list[str]) -> list[str]:
+    """Sentences without the last one where that only says that a list, a log or code comes next."""
+    announces = bool(found) and found[-1].endswith((":", "："))
+    return found[:-1] if announces and not label_of(found[-1]) else found
 
 
 def _belongs(said: str, sentence: str) -> bool:
@@ -170,9 +179,20 @@ def sentences(line: str) -> list[str]:
     return pieces
 
 
+# Where a long sentence can be cut so that both sides read as whole: before somebody speaks of themselves again.
+_BORDER = re.compile(r"(?:[,;]|\s[–—-])\s+(?:(?:and|but|so|also|plus|then|because)\s+)?(?=I\b|I')")
+
+
 def _cut(sentence: str) -> Iterator[str]:
-    """A very long sentence in parts, at semicolons or commas where there are some."""
+    """A very long sentence in parts: at the borders of its clauses, else at semicolons or commas."""
     while len(sentence) > MAX_UNIT:
+        borders = list(_BORDER.finditer(sentence, MAX_UNIT // 4, MAX_UNIT + 20))
+        if borders:
+            yield sentence[: borders[-1].start()].strip()
+            sentence = sentence[borders[-1].end() :]
+            continue
+        if len(sentence) <= MAX_WHOLE:
+            break
         at = max(sentence.rfind(mark, MAX_UNIT // 3, MAX_UNIT) for mark in ("; ", ", ", "，", "、", " – ", " "))
         at = at if at > 0 else MAX_UNIT
         yield sentence[: at + 1].strip()

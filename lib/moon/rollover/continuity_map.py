@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from moon.distillations import lists_of
+from moon.distillations import lists_of, says_nothing
 from moon.documents import ArchiveReference, ContinuityMap, DistillationRecord
 from moon.text import one_line, token_estimate
 
@@ -41,9 +41,9 @@ class Facts:
 
 
 def merge(records: Iterable[DistillationRecord], name: str) -> list[str]:
-    """One list of all records, the newest first, nothing twice."""
+    """One list of all records, the newest first, nothing twice, and nothing that only says "none"."""
     texts = (text.strip() for record in reversed(list(records)) for text in lists_of(record)[name])
-    return list(dict.fromkeys(text for text in texts if text))
+    return list(dict.fromkeys(text for text in texts if text and not says_nothing(text)))
 
 
 def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> ContinuityMap:
