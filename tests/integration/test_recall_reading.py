@@ -112,6 +112,13 @@ def test_a_short_id_is_only_as_short_as_it_can_be(tmp_path: Path) -> None:
     assert b"two lanterns" in moon.ok("recall", "--event", "7f3a9c10-001").stdout
 
 
+def test_four_characters_are_enough_where_only_one_event_begins_so(moon: Moon) -> None:
+    assert read(moon, "--event", "8f3a", "--context", "1")["event_id"] == "8f3a9c20-0003"
+    assert moon.run("recall", "--event", "8f3").code == 1
+    done = moon.run("recall", "--event", "7f3a")
+    assert done.code == 1 and "7f3a9c10-0001, 7f3a9c20-0002" in done.stderr
+
+
 def test_an_event_that_says_nothing_stands_alone(moon: Moon) -> None:
     found = read(moon, "--event", "bf3a9c20", "--context", "2", "--json")
     assert ids(found) == ["bf3a9c20"]

@@ -10,7 +10,7 @@ from moon.vault import segments
 from moon.vault.ledger import Ledger
 from moon.vault.places import locate_line
 
-LEAST_CHARS = 6
+LEAST_CHARS = 4
 SHORT_CHARS = 8
 SHOWN = 3
 
