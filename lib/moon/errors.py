@@ -165,6 +165,15 @@ def database_failed(error: Exception, path: str = "") -> DatabaseFailed:
     return made
 
 
+def catalog_damaged(error: Exception, path: str) -> DatabaseFailed:
+    """The catalog was damaged, and is gone by now."""
+    return DatabaseFailed(
+        f"{path} was damaged ({error}) and is removed",
+        path=path,
+        hint="run this again: it is made anew from the archives, which are not touched; a tick does so by itself",
+    )
+
+
 class Unexpected(MoonError):
     """A fault that Moon does not know, most likely its own."""
 

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def atomic_writer(path: Path) -> Iterator[int]:
         if descriptor >= 0:
             os.close(descriptor)
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path, older_than: float = 86_400) -> int:
+    """Remove the temporary files below a folder that a killed writer left more than `older_than` seconds ago."""
+    removed = 0
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.lstat().st_mtime > older_than:
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def write_all(descriptor: int, data: bytes) -> None:

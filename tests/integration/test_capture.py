@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections import Counter
 from contextlib import closing
 
@@ -244,3 +245,24 @@ def test_a_look_that_sees_nothing_fails_and_one_that_sees_a_part_says_so(moon):
     assert moon.run("sample", "--no-exec").code == 3
     store.main_file.write_text("{}")
     assert moon.run("sample", "--no-exec").code == 0
+
+
+def test_a_catalog_that_is_damaged_deep_inside_is_made_anew_by_the_next_run(moon):
+    store = JsonlStoreBuilder(moon.state_dir)
+    for number in range(60):
+        store.put(f"{KEY}:{number}", f"s{number}", events.conversation(f"s{number}", 6))
+    moon.ok("archive", "--all")
+    before = set(archived_events(moon.home))
+    with closing(sqlite3.connect(moon.home.catalog)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchone()
+    with moon.home.catalog.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(bytes(size))
+    store.append("s3", events.message("late", "one word more"))
+    assert tick(moon, 10_000) == 1 and not moon.home.catalog.exists()
+    assert tick(moon, 10_060) == 0
+    assert set(archived_events(moon.home)) == before | {events.message("late", "one word more")}
+    assert len(moon.ok("archive", "--restore", "s3", "--to", "-").stdout.splitlines()) == 14
+    moon.ok("archive", "--verify")

@@ -13,7 +13,7 @@ from tests.support.moon import ROOT
 from tests.support.unprivileged import held_back_by_permissions
 
 from moon.errors import HomeUnusable, LockBusy, MoonError
-from moon.files import LOCK_VARIABLE, Lock, append_line, make_private, read_bounded, write_atomic
+from moon.files import LOCK_VARIABLE, Lock, append_line, make_private, read_bounded, remove_abandoned, write_atomic
 from moon.programs import run
 
 
@@ -275,3 +275,14 @@ def test_a_full_sync_that_fails_is_said(tmp_path, monkeypatch):
     full_sync(monkeypatch, errno.EIO)
     with pytest.raises(HomeUnusable):
         append_line(tmp_path / "log", b"line")
+
+
+def test_what_killed_writers_left_is_removed_after_a_day_and_nothing_else(tmp_path):
+    folder = tmp_path / "archives" / "md"
+    folder.mkdir(parents=True)
+    names = (".page.md.4711.tmp", ".young.md.4712.tmp", "page.tmp", ".page.md")
+    for name in names:
+        (folder / name).write_text("x")
+        os.utime(folder / name, (1, 1) if "young" not in name else None)
+    assert remove_abandoned(tmp_path) == 1
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names[1:])

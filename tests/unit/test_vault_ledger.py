@@ -331,3 +331,13 @@ def test_a_line_against_its_schema_is_accounted_for_unless_a_later_moon_wrote_it
     with archiver.home.ledger.open("a") as stream:
         stream.write(whole + "\n")
     assert {each.mends() for each in Ledger(archiver.home.ledger).complaints() if each.number == 4} == {False}
+
+
+def test_a_last_line_without_its_end_is_named_whatever_it_was(archiver):
+    """A link stands for no file, so nothing else would show that it does not count any more."""
+    link = {"schema": "moon.archive/1", "kind": "link", "agent": "main", "session_key": "agent:main:main"}
+    ids = {"from_session_id": "s1", "to_session_id": "s1", "boundary_event_id": "", "linked_at": events.WHEN}
+    Ledger(archiver.home.ledger).append({**link, **ids, "continuity_path": "continuity/r.json"})
+    assert archiver.damage() == []
+    archiver.home.ledger.write_bytes(archiver.home.ledger.read_bytes()[:-1])
+    assert archiver.damage() == ["ledger: its last line is cut short"]

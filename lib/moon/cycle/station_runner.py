@@ -150,6 +150,8 @@ def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Contex
     try:
         done = handle(row)
     except Exception as error:
+        if _is_damage(error):
+            raise
         failure = error if isinstance(error, MoonError) else unexpected(error)
         if failure.code == "unexpected" and os.environ.get("MOON_DEBUG"):
             raise
@@ -172,6 +174,11 @@ def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Contex
             **done.get("audit", {}),
         )
     return entry
+
+
+def _is_damage(error: Exception) -> bool:
+    """Is what all sessions share damaged, so that to go on with the next one is no use?"""
+    return (type(error).__module__, type(error).__name__) == ("sqlite3", "DatabaseError")
 
 
 def _hand_on(home: Home, document: cycles.Document, station: str, lock: Lock) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moon.documents import Member
-from moon.errors import database_failed
+from moon.errors import catalog_damaged, database_failed
 from moon.files import make_private, unusable
 from moon.openclaw.events import event_id
 from moon.paths import Home, safe_name
@@ -370,13 +370,20 @@ class Catalog:
 
 @contextlib.contextmanager
 def open_catalog(home: Home) -> Iterator[Catalog]:
-    """The catalog, up to date with the ledger. Raises `HomeUnusable`."""
+    """The catalog, up to date with the ledger. Raises `HomeUnusable`, and `DatabaseFailed` for damage met in use.
+
+    Such damage lies deeper than an opening sees. The catalog is then removed: the next opening makes it anew.
+    """
     make_private(home.index)
     with contextlib.ExitStack() as stack:
         try:
             yield _followed(home, stack)
         except sqlite3.OperationalError as error:
             raise database_failed(error, str(home.catalog)) from error
+        except sqlite3.DatabaseError as error:
+            stack.close()
+            discard(home)
+            raise catalog_damaged(error, str(home.catalog)) from error
 
 
 def _followed(home: Home, stack: contextlib.ExitStack) -> Catalog:

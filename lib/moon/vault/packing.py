@@ -16,7 +16,7 @@ from pathlib import Path
 from moon.clock import local_date, now_ms, now_text
 from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
-from moon.files import sync_folder, unusable
+from moon.files import remove_abandoned, sync_folder, unusable
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
 from moon.vault.following import read_pack
@@ -47,7 +47,9 @@ class Packed:
 
 
 def pack_past_days(catalog: Catalog, zone_name: str, *, bounded: bool) -> Packed:
-    """Join what the days before today have left in small files. Costs nothing once a day is done.
+    """Join what the days before today have left in small files, and remove what killed writers left anywhere.
+
+    Costs nothing once a day is done.
 
     `bounded`: at most as much as one tick may take. A group with a damaged file is left as it is, and named.
     """
@@ -56,6 +58,7 @@ def pack_past_days(catalog: Catalog, zone_name: str, *, bounded: bool) -> Packed
     if bounded and catalog.packed_until() == today:
         return packed
     remove_left_over(catalog)
+    remove_abandoned(catalog.home.root)
     groups = plan_past_days(catalog, zone_name, today)
     room = BYTES_A_RUN
     for number, group in enumerate(groups):

@@ -48,6 +48,8 @@ def verify(home: Home) -> Verified:
     for complaint in complaints:
         if not complaint.mended:
             found.errors.append(ArchiveDamaged(f"ledger: {complaint.words}", path=str(home.ledger), hint=HINT))
+    if ledger.torn():
+        found.errors.append(ArchiveDamaged("ledger: its last line is cut short", path=str(home.ledger), hint=HINT))
     for record in standing.in_order():
         found.errors += check_file(home, record, standing.members[record["archive_path"]])
         found.segments += 1
