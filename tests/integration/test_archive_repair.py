@@ -21,6 +21,7 @@ from moon.vault.catalog import discard, open_catalog
 from moon.vault.ledger import Ledger
 from moon.vault.packing import pack_past_days
 from moon.vault.recovery import Copies
+from moon.vault.restore import restore
 from moon.vault.verify import verify
 
 KEY = "agent:main:main"
@@ -569,3 +570,40 @@ def test_a_retired_line_that_stands_twice_stops_nobody(archiver):
         discard(archiver.home)
     mend(archiver)
     is_sound(archiver)
+
+
+def test_a_sound_pack_whose_line_is_wrong_is_named_again(archiver):
+    pack(archiver)
+    sha256 = next(Ledger(archiver.home.ledger).archives())["sha256"]
+    wrong = archiver.home.ledger.read_bytes().replace(sha256.encode(), b"0" * 64)
+    archiver.home.ledger.write_bytes(wrong)
+    assert archiver.damage()
+    done = mend(archiver)
+    assert (done.remade, done.retired, len(done.adopted)) == ([], [], 1)
+    assert archiver.restored("s1") == WHOLE
+    is_sound(archiver)
+
+
+def test_a_catalog_with_a_wrong_hash_is_made_anew(archiver):
+    with open_catalog(archiver.home) as catalog, catalog.connection:
+        catalog.connection.execute("UPDATE files SET sha256 = replace(sha256, 'a', 'b')")
+    assert archiver.damage() == []
+    assert not mend(archiver).changed()
+    with open_catalog(archiver.home) as catalog:
+        assert restore(catalog, "main", "s1", lambda data: None).damaged == ()
+
+
+def test_a_pack_is_never_joined_into_itself(archiver):
+    """A damaged line gives a segment of a pack another name, so that its own is looked for once more beside it."""
+    pack(archiver)
+    raw = archiver.home.ledger.read_bytes()
+    head, mark, tail = raw.partition(b'"segments": [{"archive_path": "archives/raw/main')
+    archiver.home.ledger.write_bytes(head + mark[:-4] + b"mai0" + tail)
+    discard(archiver.home)
+    mend(archiver)
+    assert archiver.damage() == []
+    with pytest.MonkeyPatch.context() as patch, open_catalog(archiver.home) as catalog:
+        patch.setenv("MOON_NOW", "2099-01-02T00:00:00.000Z")
+        pack_past_days(catalog, "UTC", bounded=False)
+    assert archiver.damage() == []
+    assert sorted(archiver.restored("s1").splitlines()) == sorted(LINES)

@@ -103,6 +103,12 @@ def join_members(catalog: Catalog, owner: Segment, stretches: Sequence[Stretch])
     members = [member for _, _, found in stretches for member in found]
     numbers = (members[0]["ordinal"], members[-1]["ordinal"])
     path = pack_path(catalog.home.raw, owner.agent, owner.session_key, owner.session_id, *numbers)
+    if any(source == path for source, _, _ in stretches):
+        raise ArchiveDamaged(
+            f"{path} would have to be joined into itself, and is left as it is",
+            path=str(path),
+            hint="a ledger line about it was damaged once; nothing is lost, these archives only stay apart",
+        )
     if not (path.exists() and holds(path, members)):
         if path.exists():
             path.replace(path.with_name(f"{path.name}.damaged"))

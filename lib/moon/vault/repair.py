@@ -27,7 +27,7 @@ from moon.vault.lost_asides import lost_asides, make_anew
 from moon.vault.packing import enter_pack, holds
 from moon.vault.recovery import Recovered, Recovery
 from moon.vault.segments import SegmentWriter, pack_path
-from moon.vault.standing import Line
+from moon.vault.standing import Line, Standing
 from moon.vault.verify import check_file
 
 SCHEMA = "moon.archive/1"
@@ -71,10 +71,12 @@ class Repair:
     def mend_files(self) -> None:
         """Make every file of the archive what the ledger says, or say what is lost. Raises `HomeUnusable`."""
         standing = self.catalog.ledger.standing()
-        if not self.dry_run and standing.files.keys() != {
-            self.home.relative(each.path) for each in self.catalog.segments()
+        if not self.dry_run and _measures(standing) != {
+            self.home.relative(each.path): (each.sha256, each.events, each.bytes) for each in self.catalog.segments()
         }:
-            rebuild(self.catalog)  # a line that took something out is damaged; the ledger is what counts
+            rebuild(
+                self.catalog
+            )  # the catalog is damaged, or a line that took something out; the ledger is what counts
         files = list(self.catalog.segments())
         self.force = self.force or any(file.path.exists() for file in files)
         for file in files:
@@ -92,6 +94,13 @@ class Repair:
         name = self.home.relative(file.path)
         copy = self.recovery.copies.find(file.sha256)
         parts = self.catalog.parts(file.path)
+        members = [part.as_member() for part in parts]
+        if file.parts and holds(file.path, members):
+            self.done.words.append(f"{name}: sound, but not its line in the ledger; named in it again")
+            self.done.adopted.append(file.path.name)
+            if not self.dry_run:
+                enter_pack(self.catalog, file, file.path, members)
+            return
         found = [] if copy else self.recovery.find(owner, file.path, parts)
         if copy or all(each.whole for each in found):
             sources = [str(copy)] if copy else list(dict.fromkeys(each.source for each in found))
@@ -216,6 +225,10 @@ class Repair:
             return
         told: Line = {"schema": SCHEMA, "kind": "mended", "agent": "", "session_key": "", "lines": entries}
         enter_line(self.catalog, {**told, "mended_at": now_text()})
+
+
+def _measures(standing: Standing) -> dict[str, tuple[str, int, int]]:
+    return {path: (record["sha256"], record["events"], record["bytes"]) for path, record in standing.files.items()}
 
 
 def enter_line(catalog: Catalog, record: Line) -> None:
