@@ -318,8 +318,7 @@ def send(client: GatewaySocket, method: str, key: str, token: str, figures: Figu
         if method == "agent":
             turn.update(agentId="main", deliver=False)
         try:
-            answer = client.call(method, turn, PATIENCE, final=method == "agent")
-            if method == "agent" or answer.get("status") in ("started", "in_flight", "ok"):
+            if client.call(method, turn, PATIENCE).get("status") in ("accepted", "started", "in_flight", "ok"):
                 return
         except GatewayRefused:
             pass
