@@ -252,7 +252,7 @@ def all_that_is_found(path: Path) -> list[tuple[str, list[str]]]:
     with open_reader(path) as index, index.snapshot():
         result = []
         for word in ("lantern", "beacon", "harbour", "regist", "number70", "number77"):
-            ids = [*index.found_shapes(index.matches(f'"{word}"', Filters(), 1000))]
+            ids = [each[0] for each in index.found_sizes(index.matches(f'"{word}"', Filters(), 1000))]
             result.append((word, sorted(each.text for each in index.rows(ids))))
         return result
 
@@ -341,6 +341,6 @@ def test_a_span_of_time_finds_what_stands_out_of_order_or_behind_what_is_not_dat
 def test_every_part_of_a_message_knows_how_long_the_whole_is(index: TextIndexWriter) -> None:
     index.add_segment(source("a"), [row("lantern " * 900, "long"), row("one short lantern", "short")])
     rows = [each.id for name in ("long", "short") for each in index.event_rows(name)]
-    shapes = index.found_shapes(rows)
+    shapes = index.shapes(rows)
     assert len(shapes) > 3
     assert {(each.event_id, each.size) for each in shapes.values()} == {("long", 900), ("short", 3)}

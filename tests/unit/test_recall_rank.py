@@ -120,6 +120,21 @@ def test_words_that_begin_alike_are_found_beside_others(index: TextIndexWriter, 
     assert ask("photographs of the harbour archive")[0] == "a-0"
 
 
+def test_the_parts_of_a_joined_word(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["The crash is in readTideTable of the gauge."])
+    assert ask("where is the tide table read?")[0] == "a-0"
+    assert ask("readTideTable")[0] == "a-0"
+
+
+def test_what_looks_like_a_speaker_in_the_output_of_a_tool_is_none(index: TextIndexWriter, ask: Ask) -> None:
+    rows = [
+        MessageRow("t-0", 1, "toolResult", "Heron: 12\nstork: 4", "2026-01-05T10:00:00Z", "exec"),
+        MessageRow("t-1", 2, "user", "The heron count was twelve, the stork count was four.", "2026-01-05T10:09:00Z"),
+    ]
+    index.add_segment(SegmentSource("t", "main", "key-t", "t", "t.jsonl"), rows)
+    assert ask("What was the stork count of the Heron?")[0] == "t-1"
+
+
 def test_small_words_are_searched_where_nothing_else_is_found(index: TextIndexWriter, ask: Ask) -> None:
     assert ask("Who was with the xylograph?")
     assert ask("xylograph") == []

@@ -233,12 +233,15 @@ class TextIndex:
     def shapes(self, ids: Iterable[int]) -> dict[int, Shape]:
         """What is known of rows without their texts; numbers that do not exist are left out."""
         numbers = ",".join(map(str, ids))
-        sql = f"SELECT id, role, event_id, {self.size}, digest FROM message WHERE id IN ({numbers})"
+        sql = f"SELECT id, role, event_id, {self.size} FROM message WHERE id IN ({numbers})"
         return {row[0]: Shape(*row[1:]) for row in self._rows(sql)}
 
-    def found_shapes(self, ids: Sequence[int]) -> dict[int, Shape]:
-        """What is known of rows that a search found. Raises `IndexCorrupt` if one is gone; ask within a `snapshot`."""
-        found = self.shapes(ids)
+    def found_sizes(self, ids: Sequence[int]) -> list[tuple[int, str, int, int]]:
+        """(row number, role, size, digest of its text: copies have the same) of rows that a search found. Raises
+        `IndexCorrupt` if one is gone; ask within a `snapshot`.
+        """
+        numbers = ",".join(map(str, ids))
+        found = self._rows(f"SELECT id, role, {self.size}, digest FROM message WHERE id IN ({numbers})")
         if len(found) < len(ids):
             raise corrupt(self.path, f"{len(ids) - len(found)} messages that a search found are gone")
         return found

@@ -85,14 +85,11 @@ class StoredRow(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What is known of a row without its text. `size` is how many words the whole message has, `digest` that of the
-    row's text: copies have the same.
-    """
+    """What is known of a row without its text. `size` is how many words the whole message has."""
 
     role: str
     event_id: str
     size: int
-    digest: int
 
 
 class Place(NamedTuple):

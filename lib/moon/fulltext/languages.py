@@ -90,6 +90,9 @@ _SCRIPTS = (
 # Stands for a row that has no word at all (an emoji, a line of dashes), so that a search reaches this row too.
 NO_WORD = "\u2205"
 _ESCAPED = re.compile(r"\\[nrt]([^\W_]+)")
+# Words written as one, as programmers do (`getUserName`), can also be found by their parts; not what is only encoded.
+_JOINED = re.compile(r"\b(?=[A-Za-z]{4,40}\b)[A-Za-z]*[a-z][A-Z][A-Za-z]*")
+_SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _STEMMED_CHARS = 64
 _CACHED_WORDS = 200_000
 # A guess looks at the beginning of a text; it must be told by so much, and by so much more than the second best.
@@ -172,7 +175,7 @@ def stem(word: str, language: str = "en") -> str:
 
 def terms(text: str, language: str) -> list[str]:
     """The terms of a text, in order: stems of words, pairs of unspaced scripts."""
-    return _joined(accented_words(text), language).split()
+    return _joined(row_words(text), language).split()
 
 
 def _joined(found: Iterable[str], language: str) -> str:
@@ -181,19 +184,23 @@ def _joined(found: Iterable[str], language: str) -> str:
 
 def row_of(text: str, before: str) -> tuple[str, str]:
     """(language, what FTS5 is given) for a row; `before` is the language of the row before it."""
-    found = _row_words(text)
+    found = row_words(text)
     language = _guess(found[:_SAMPLE], before)
     return language, _joined(found, language) or NO_WORD
 
 
 def index_terms(text: str, language: str) -> list[str]:
     """The terms that a row of this language is stored under, in order; never empty."""
-    return _joined(_row_words(text), language).split() or [NO_WORD]
+    return _joined(row_words(text), language).split() or [NO_WORD]
 
 
-def _row_words(text: str) -> list[str]:
-    """Words right behind an escape in a command (`allow\\ndeny`) come once more, without its letter."""
-    return accented_words(" ".join([text, *_ESCAPED.findall(text)]) if "\\" in text else text)
+def row_words(text: str) -> list[str]:
+    """The words of a row, not yet stemmed. Those right behind an escape in a command (`allow\\ndeny`) come once more at
+    the end, without its letter, and so do the parts of joined words.
+    """
+    again = _ESCAPED.findall(text) if "\\" in text else []
+    again += [_SEAM.sub(" ", each) for each in dict.fromkeys(_JOINED.findall(text))]
+    return accented_words(" ".join([text, *again]) if again else text)
 
 
 def term_places(text: str, language: str) -> Iterator[Word]:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # Changes whenever the same text would give other words than before: an index made by another number is made anew.
-RULE = 1
+RULE = 2
 
 # Scripts written without spaces between words (and Korean, where endings hang on to nouns).
 UNSPACED = re.compile(

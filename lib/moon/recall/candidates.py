@@ -14,7 +14,7 @@ from moon.recall.dates import Span
 from moon.recall.question import Query, Term, any_of
 
 # How many occurrences one question may look at. SQLite hands over about three a microsecond.
-POSTINGS = 8_000
+POSTINGS = 5_000
 DATED_ROWS = 2_000
 # Where fewer rows have what was asked for, those with its small words are looked at too, so many of them.
 FEW = 60

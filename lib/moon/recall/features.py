@@ -11,12 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from moon.fulltext import Shape, StoredRow
-from moon.fulltext.index_database import EPISODE_SHIFT
-from moon.fulltext.languages import terms
+from moon.fulltext import StoredRow
+from moon.fulltext.languages import row_words, stem, terms
 from moon.recall.answers import expected
 from moon.recall.candidates import Gathered, rarity
-from moon.recall.surroundings import Surroundings
+from moon.recall.surroundings import TOOLS, Surroundings
 
 # BM25 (Robertson and Zaragoza 2009) with b = 1: how fast further occurrences count less, and how many words a message
 # may have before it holds words by chance. A fixed length, not the archive's mean: a word is as telling in a short
@@ -28,13 +27,16 @@ PASSAGE_WORDS = 80
 PASSAGE_STEP = 40
 # What was said before says what is talked about when it is short; a long message says many things.
 BRIEF_WORDS = 30
+LEAST_BRIEF = 0.1
 # Words of a text that begin like a word of the question: with so much of it.
 NEAR_CHARS = 4
 NEAR_SHARE = 0.65
 # … and how much of its rarity a word has for that which no row holds.
 NEAR_NOWHERE = 0.7
-SPEAKER_CHARS = 40
 ASKS_CHARS = 300
+# A word and its stem begin alike, but in languages whose stemmer takes beginnings off.
+STEM_START = 2
+TAKES_BEGINNINGS = frozenset({"id"})
 # A row with so much of a question's order says the question again.
 ECHO_PAIRS = 3
 ECHO_SHARE = 0.8
@@ -63,11 +65,12 @@ TEXT_FEATURES = (
     "asks",  # the row ends with a question, counted thrice when it says this one again
     "speaker",  # the question names who speaks here
     "date",  # nearness to a time that the question names
-    "answers",  # signs of an answer of the kind that is asked for
-    "digits",  # there is a number in it
+    "answers",  # signs of an answer of the kind that is asked for, in a short message
+    "digits",  # there is a number in it, and it is short
 )
 
 _ASKS = re.compile(r"[?\uff1f\u061f\u037e]\s*(?:\[[^\]]*\]\s*)?$")
+_SPEAKER = re.compile(r"\[?([^\W\d_][\w.'-]*(?: [\w.'-]+){0,3})\]?: ")
 _DIGIT = re.compile(r"\d")
 
 
@@ -98,6 +101,11 @@ class Scales:
             known = self._known[bits] = self._weigh(bits)
         return known
 
+    def worth(self, bits: int) -> float:
+        """One number for what these bits are worth."""
+        exact, related = self.weigh(bits)
+        return exact + 0.5 * related
+
     def _weigh(self, bits: int) -> tuple[float, float]:
         exact = related = 0.0
         for at in range(self.count):
@@ -109,18 +117,16 @@ class Scales:
 
 
 class Sessions:
-    """What the question finds in whole sessions."""
+    """What the question finds in whole sessions: in `of`, row number → (session, BM25)."""
 
-    def __init__(self, found: Gathered, scales: Scales, shapes: Mapping[int, Shape], of: Mapping[int, int]) -> None:
-        self.of = of
+    def __init__(self, found: Gathered, scales: Scales, of: Mapping[int, tuple[int, float]]) -> None:
         self.best: dict[int, float] = {}
         together: dict[tuple[int, int], int] = {}
-        for row, shape in shapes.items():
-            session, bits = of.get(row >> EPISODE_SHIFT, 0), found.hits.get(row, 0)
-            value = scales.weigh(bits)[0] * density(shape.size)
-            if value > self.best.get(session, 0.0):
-                self.best[session] = value
-            together[session, bits] = together.get((session, bits), 0) + 1
+        for row, (session, own) in of.items():
+            if own > self.best.get(session, 0.0):
+                self.best[session] = own
+            each = session, found.hits.get(row, 0)
+            together[each] = together.get(each, 0) + 1
         counts: dict[int, list[int]] = {}
         for (session, bits), rows in together.items():
             count = counts.setdefault(session, [0] * scales.count)
@@ -133,19 +139,15 @@ class Sessions:
         }
 
 
-def talkativeness(shapes: Mapping[int, Shape]) -> float:
-    """How much longer the assistant's messages are than the user's, as a logarithm; 0 when they are not, or when there
-    are few. Who is short tells facts, who is long explains.
+def talkativeness(user: Sequence[int], assistant: Sequence[int]) -> float:
+    """How much longer the assistant's messages are than the user's, as a logarithm, from sizes of some; 0 when they are
+    not, or when there are few. Who is short tells facts, who is long explains.
     """
-    sizes: dict[str, list[int]] = {"user": [], "assistant": []}
-    for shape in shapes.values():
-        if shape.role in sizes:
-            sizes[shape.role].append(shape.size)
-    least = min(map(len, sizes.values()))
+    least = min(len(user), len(assistant))
     if not least:
         return 0.0
-    user, assistant = (sum(values) / len(values) for values in sizes.values())
-    return max(0.0, math.log(assistant / user)) * least / (least + SHRINK)
+    ratio = (sum(assistant) / len(assistant)) / (sum(user) / len(user))
+    return max(0.0, math.log(ratio)) * least / (least + SHRINK)
 
 
 class Codes(dict[str, int]):
@@ -172,6 +174,23 @@ class Codes(dict[str, int]):
         return code
 
 
+class PlainCodes(dict[str, int]):
+    """Word of a row in ASCII → code, filled by use. Stemming all words of all rows would take longer than all else, so
+    only those are stemmed that begin like a term of the question.
+    """
+
+    def __init__(self, codes: Codes, language: str) -> None:
+        super().__init__()
+        self.codes = codes
+        self.language = language
+        self.starts = {term[:STEM_START] for term in codes}
+
+    def __missing__(self, word: str) -> int:
+        is_like = word[:STEM_START] in self.starts
+        code = self[word] = self.codes[stem(word, self.language)] if is_like else Codes.NOTHING
+        return code
+
+
 class Reader:
     """Turns rows into features for one question."""
 
@@ -179,6 +198,7 @@ class Reader:
         self.found = found
         self.scales = Scales(found)
         self.codes = Codes(found)
+        self.plain: dict[str, PlainCodes] = {}
         self.expected = expected(question)
         self.is_question = bool(_ASKS.search(question))
         self.small = [
@@ -188,20 +208,19 @@ class Reader:
         ordered = [self.codes[min(word)] for word in found.asked]
         self.pairs = {(one, other) for one, other in zip(ordered, ordered[1:], strict=False) if one != other}
 
-    def words(self, row: int, around: Surroundings, sessions: Sessions, told: float) -> list[float]:
+    def words(self, row: int, session: int, around: Surroundings, sessions: Sessions, told: float) -> list[float]:
         """`WORD_FEATURES` of a row whose text is not known."""
-        get, weigh = self.found.hits.get, self.scales.weigh
         shape = around.shapes[row]
-        bits = get(row, 0)
-        exact, related = weigh(bits)
+        bits = self.found.hits.get(row, 0)
+        exact, related = self.scales.weigh(bits)
         before, after = around.beside(row, -1), around.beside(row, 1)
-        session = sessions.of.get(row >> EPISODE_SHIFT, 0)
+        said = [(self._of(other, around), brevity(around.shapes[other].size)) for other in before]
         return [
             exact * density(shape.size),
             exact / self.scales.total,
             max((self._of(other, around) for other in after), default=0.0),
-            max((self._of(other, around) * brevity(around.shapes[other].size) for other in before), default=0.0),
-            self._of(before[0], around) if before and shape.role == "toolResult" else 0.0,
+            max((own * brief for own, brief in said), default=0.0),
+            said[0][0] if said and shape.role == "toolResult" else 0.0,
             self._earlier(bits, before, after, around),
             sessions.best.get(session, 0.0),
             sessions.words.get(session, 0.0),
@@ -212,7 +231,7 @@ class Reader:
     def _earlier(self, bits: int, before: Sequence[int], after: Sequence[int], around: Surroundings) -> float:
         """What the event before the one before adds to a row with its neighbours."""
         second = around.beside(before[0], -1) if before else ()
-        if not second:
+        if not second or second[0] not in self.found.hits:
             return 0.0
         for other in (*before[:1], *after[:1]):
             bits |= self.found.hits.get(other, 0)
@@ -221,27 +240,36 @@ class Reader:
         return gain * brevity(around.shapes[second[0]].size)
 
     def _of(self, row: int, around: Surroundings) -> float:
-        return self.scales.weigh(self.found.hits.get(row, 0))[0] * density(around.shapes[row].size)
+        bits = self.found.hits.get(row, 0)
+        return self.scales.weigh(bits)[0] * density(around.shapes[row].size) if bits else 0.0
 
     def read(self, row: StoredRow, size: int) -> tuple[float, float, list[float]]:
         """(BM25, share of the question in the best passage, `TEXT_FEATURES`) of a row in a message of `size` words."""
         text, bits = row.text, self.found.hits.get(row.id, 0)
-        found = terms(text, row.language)
-        codes = [self.codes[term] for term in found]
+        codes = self._codes(text, row.language)
         counts = Counter(codes)
         pairs = len(self.pairs.intersection(zip(codes, codes[1:], strict=False)))
         says_again = self.is_question and len(self.pairs) >= ECHO_PAIRS and pairs >= ECHO_SHARE * len(self.pairs)
         asks = SAID_AGAIN if says_again else float(bool(_ASKS.search(text[-ASKS_CHARS:])))
+        brief = brevity(size)  # a long message has every sign by chance
         features = [
             self._near(counts, bits),
             0.0 if says_again else float(pairs),
             asks,
-            self._speaker(text, row.language),
+            self._speaker(row),
             self._date(row.at),
-            float(sum(1 for answer in self.expected if answer.search(text))),
-            1.0 if _DIGIT.search(text) else 0.0,
+            brief * sum(1 for answer in self.expected if answer.search(text)) if brief > LEAST_BRIEF else 0.0,
+            brief if _DIGIT.search(text) else 0.0,
         ]
         return self._bm25(counts, bits, size), self._share(codes, bits), features
+
+    def _codes(self, text: str, language: str) -> list[int]:
+        """What the terms of a text are to the question, in order."""
+        if not text.isascii() or language in TAKES_BEGINNINGS:
+            return [self.codes[term] for term in terms(text, language)]
+        if language not in self.plain:
+            self.plain[language] = PlainCodes(self.codes, language)
+        return [*map(self.plain[language].__getitem__, row_words(text))]
 
     def _bm25(self, counts: Mapping[int, int], bits: int, size: int) -> float:
         """BM25 with all words of the question, also those that are too common to be searched for."""
@@ -283,9 +311,9 @@ class Reader:
         spans = zip(self.found.spans, self.found.span_rarity, strict=True)
         return max((rare * span.closeness(at) for span, rare in spans), default=0.0)
 
-    def _speaker(self, text: str, language: str) -> float:
-        """1 when the text begins like `Name: ` and the question names that speaker."""
-        colon = text.find(": ", 0, SPEAKER_CHARS)
-        if colon <= 0 or not (text[0].isalpha() or text[0] == "["):
+    def _speaker(self, row: StoredRow) -> float:
+        """1 when somebody speaks whom the question names: the text begins like `Name: `."""
+        found = _SPEAKER.match(row.text) if row.role not in TOOLS else None
+        if found is None:
             return 0.0
-        return 1.0 if any(0 <= self.codes[each] < self.scales.count for each in terms(text[:colon], language)) else 0.0
+        return float(any(0 <= self.codes[each] < self.scales.count for each in terms(found[1], row.language)))

@@ -20,6 +20,14 @@ STOP_WORDS = frozenset(
     )
 )
 
+# Those that no other language has: a question with one is English, and no other list of stop words needs to be read.
+ONLY_ENGLISH = frozenset(
+    _words(
+        """about did does how should that their these they this those were what when where which whose why with would
+    you your"""
+    )
+)
+
 # Words that shape a question more than they say what it is about; they count for less.
 FILLERS = frozenset(
     stem(word)

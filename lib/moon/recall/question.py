@@ -13,7 +13,7 @@ from typing import NamedTuple
 from moon.fulltext.languages import QuestionWord, guess, phrases, question_terms, stem, stop_words, word_terms
 from moon.fulltext.words import UNSPACED, fold, question_words, words
 from moon.recall.concepts import related
-from moon.recall.language import FILLER_WEIGHT, FILLERS, STOP_WORDS, forms_of
+from moon.recall.language import FILLER_WEIGHT, FILLERS, ONLY_ENGLISH, STOP_WORDS, forms_of
 
 MAX_CHARS = 10_000
 MAX_TERMS = 32
@@ -133,7 +133,7 @@ def _phrase(inner: str, languages: Sequence[str]) -> Term:
 
 def _stop_words(text: str, languages: Sequence[str]) -> frozenset[str]:
     """Those of the language that the question is in, where the archive holds it."""
-    if set(languages) <= {"en"}:
+    if set(languages) <= {"en"} or not ONLY_ENGLISH.isdisjoint(words(text)):
         return STOP_WORDS
     language = guess(text, languages[0], languages)
     return stop_words(language) if language in languages and language != "en" else STOP_WORDS

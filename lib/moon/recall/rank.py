@@ -23,12 +23,13 @@ SESSION_SHARE = 0.5
 REPEATED = 0.3
 ALIKE_WORDS = 8
 ALIKE_SHARE = 0.85
-# How many rows get through each look: by their words alone, with their lengths and speakers, with their surroundings,
-# and by reading them.
-SHAPED = 4000
-ROUGHLY = 400
-READ = 200
-NEIGHBOURS_OF = 60
+# How many rows get through each look: by their words alone, with their lengths and speakers (those are looked at for
+# their sessions too), with their surroundings, and by reading them.
+SHAPED = 1500
+SEEN = 1000
+ROUGHLY = 300
+READ = 160
+NEIGHBOURS_OF = 40
 
 # Fitted on conversations of four kinds together and rounded, see docs/recall.md. Scores are logarithms of odds.
 FEATURES = (*WORD_FEATURES, *TEXT_FEATURES)
@@ -46,10 +47,10 @@ WEIGHTS = {
     "near": 0.2,
     "pairs": 0.35,
     "asks": -0.8,
-    "speaker": 2.2,
+    "speaker": 2.8,
     "date": 1.5,
-    "answers": 0.5,
-    "digits": 0.3,
+    "answers": 0.7,
+    "digits": 0.4,
 }
 BY_FEATURE = tuple(WEIGHTS[each] for each in FEATURES)
 BY_WORDS = BY_FEATURE[: len(WORD_FEATURES)]
@@ -61,6 +62,8 @@ BY_WORDS = BY_FEATURE[: len(WORD_FEATURES)]
 PRIORS = {"compaction": -2.5, "branch_summary": -2.5, "toolCall": -1.5}
 ASKS_COMMAND = re.compile(r"\b(?:commands?|run|ran|executed?|scripts?|shell|calls?|called)\b", re.IGNORECASE)
 CORRECTION = 0.6
+# It has nothing of what the question says, only something beside it has.
+BARE = -0.5
 CORRECTS = re.compile(r"\b(?:correct(?:ion|ed)|no longer|instead of)\b", re.IGNORECASE)
 
 
@@ -104,60 +107,67 @@ class Ranking:
         self.found = found
         self.question = question
         self.reader = Reader(found, question)
-        self.shapes = index.found_shapes([*{*self._by_words(), *found.more}])
-        episodes = {row >> EPISODE_SHIFT for row in (*self.shapes, *(row for rows in found.dated for row in rows))}
-        self.sessions = Sessions(found, self.reader.scales, self.shapes, index.sessions_of(episodes))
-        self.told = talkativeness(self.shapes)
+        self.told = 0.0
 
     def _by_words(self) -> list[int]:
         """The rows with the rarest words."""
-        weigh = self.reader.scales.weigh
-        hits = self.found.hits
-        worth = {bits: exact + 0.5 * related for bits in set(hits.values()) for exact, related in (weigh(bits),)}
-        return heapq.nlargest(SHAPED, hits, key=lambda row: worth[hits[row]])
+        groups: dict[int, list[int]] = {}
+        for row, bits in self.found.hits.items():
+            groups.setdefault(bits, []).append(row)
+        worth = self.reader.scales.worth
+        chosen: list[int] = []
+        for bits in sorted(groups, key=lambda bits: -worth(bits)):
+            chosen += groups[bits][: SHAPED - len(chosen)]
+        return chosen
 
-    def _promise(self) -> dict[int, float]:
-        """The rows that say different things with what their words, lengths and speakers promise. A heartbeat that
-        came a thousand times is one of them.
+    def _promising(self) -> tuple[list[int], dict[int, float]]:
+        """(the rows that promise most, the best first; the BM25 of many), by words, lengths and speakers. Of a text
+        that came a thousand times, one row is looked at.
         """
-        weigh, total, hits = self.reader.scales.weigh, self.reader.scales.total, self.found.hits
-        own, share, told, related = (WEIGHTS[each] for each in ("own", "share", "told", "related"))
-        best: dict[int, tuple[float, int]] = {}
-        for row, shape in self.shapes.items():
-            exact, near = weigh(hits.get(row, 0))
-            value = exact * (own * density(shape.size) + share / total) + related * near
-            value += told * self.told if shape.role == "user" else 0.0
-            value += WEIGHTS["session"] * self.sessions.best.get(self.session(row), 0.0)
-            best[shape.digest] = max(best.get(shape.digest, (value, row)), (value, row))
-        promise = {row: value for value, row in best.values()}
+        rows = self.index.found_sizes([*{*self._by_words(), *self.found.more}])
+        user, assistant = ([size for _, role, size, _ in rows if role == who] for who in ("user", "assistant"))
+        self.told = talkativeness(user, assistant)
+        told = WEIGHTS["told"] * self.told
+        words_of = self.found.hits.get
+        of_bits = {bits: self._by_bits(bits) for bits in {words_of(row[0], 0) for row in rows}}
+        densities = {size: density(size) for size in {row[2] for row in rows}}
+        own: dict[int, float] = {}
+        of_text: dict[int, tuple[float, int]] = {}
+        for row, role, size, digest in rows:
+            exact, value = of_bits[words_of(row, 0)]
+            own[row] = bm25 = exact * densities[size]
+            value += WEIGHTS["own"] * bm25 + (told if role == "user" else 0.0)
+            if digest not in of_text or value > of_text[digest][0]:
+                of_text[digest] = value, row
+        promise = {row: value for value, row in of_text.values()}
         for dated, rare in zip(self.found.dated, self.found.span_rarity, strict=True):
             for row in dated:
                 promise[row] = promise.get(row, 0.0) + WEIGHTS["date"] * rare
-        return promise
+        return sorted(promise, key=promise.__getitem__, reverse=True)[:SEEN], own
 
-    def session(self, row: int) -> int:
-        """The session of a row."""
-        return self.sessions.of.get(row >> EPISODE_SHIFT, 0)
+    def _by_bits(self, bits: int) -> tuple[float, float]:
+        """(rarity of the words, what these words promise wherever they stand)."""
+        exact, related = self.reader.scales.weigh(bits)
+        return exact, WEIGHTS["share"] * exact / self.reader.scales.total + WEIGHTS["related"] * related
 
     def candidates(self) -> tuple[dict[int, list[float]], Surroundings]:
         """Rows worth reading, with their word features: first by a rough look at all, then by a closer one, which also
         lets in the neighbours of the best.
         """
-        promise = self._promise()
-        best = heapq.nlargest(ROUGHLY, promise, key=promise.__getitem__)
-        chosen = dict.fromkeys(best)
+        seen, own = self._promising()
+        chosen = dict.fromkeys(seen[:ROUGHLY])
         # A reply may hold none of the question's words; somebody who looks for one word wants that word.
         if len(self.found.terms) > 1 and not self.found.strict:
-            near = Surroundings(self.index, best[:NEIGHBOURS_OF])
-            for row in best[:NEIGHBOURS_OF]:
-                chosen.update(
-                    dict.fromkeys(
-                        (*near.beside(row, 1), *near.beside(row, -1), row - 2, row - 1, row + 1, row + 2, row + 3)
-                    )
-                )
+            near = Surroundings(self.index, seen[:NEIGHBOURS_OF])
+            for row in seen[:NEIGHBOURS_OF]:
+                chosen.update(dict.fromkeys((*near.beside(row, 1), *near.beside(row, -1))))
+                chosen.update(dict.fromkeys(row + step for step in (-2, -1, 1, 2, 3)))
         around = Surroundings(self.index, chosen)
+        episodes = self.index.sessions_of(row >> EPISODE_SHIFT for row in (*seen, *chosen))
+        of = {row: episodes.get(row >> EPISODE_SHIFT, 0) for row in (*seen, *chosen)}
+        sessions = Sessions(self.found, self.reader.scales, {row: (of[row], own[row]) for row in seen if row in own})
         features = {
-            row: self.reader.words(row, around, self.sessions, self.told) for row in chosen if row in around.shapes
+            row: self.reader.words(row, of[row], around, sessions, self.told) for row in chosen if row in around.shapes
         }
         closer = {row: _dot(BY_WORDS, values) + self._dated(row) for row, values in features.items()}
         return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, around
@@ -177,6 +187,7 @@ class Ranking:
             own, share, text = self.reader.read(row, around.shapes[row.id].size)
             features = (own, share, *looked_at[row.id][2:], *text)
             value = _dot(BY_FEATURE, features) + prior(row, wants_command)
+            value += 0.0 if share or self.found.hits.get(row.id) else BARE
             scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT]))
         scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
         return scored

@@ -39,6 +39,13 @@ class Surroundings:
         """The nearest row of another event in that direction, and the nearest that is said by somebody; none, one or
         two.
         """
+        other, own = row + direction, self.shapes.get(row)
+        near = self.shapes.get(other)
+        if near is None or other >> EPISODE_SHIFT != row >> EPISODE_SHIFT:
+            return ()
+        is_next = own is not None and own.event_id != near.event_id
+        if is_next and own and (near.role not in TOOLS or own.role in TOOLS):
+            return (other,)
         found: list[int] = []
         for other in self._others(row, direction):
             if not found:
