@@ -11,6 +11,7 @@ from moon.clock import parse_ms
 from moon.fulltext import Filters, MessageRow, SegmentSource, TextIndexWriter, open_writer
 from moon.recall import candidates, embedded
 from moon.recall.dates import Calendar
+from moon.recall.features import asks
 from moon.recall.rank import FEATURES, WEIGHTS
 
 FILLER = [
@@ -105,7 +106,8 @@ def test_the_result_of_a_call_is_found_by_its_command(index: TextIndexWriter, as
         MessageRow("t-1", 2, "toolResult", "1.4 bar", "2026-01-05T10:00:01Z", "exec"),
     ]
     index.add_segment(SegmentSource("t", "main", "key-t", "t", "t.jsonl"), rows)
-    assert ask("pressure of the harbour station")[0] == "t-1"
+    assert ask("What is the pressure of the harbour station?")[0] == "t-1"
+    assert ask("pressure of the harbour station")[:2] == ["t-0", "t-1"]
 
 
 def test_a_question_is_no_answer(index: TextIndexWriter, ask: Ask) -> None:
@@ -242,3 +244,13 @@ def test_a_known_word_is_not_taken_for_a_typo(index: TextIndexWriter, ask: Ask) 
     add(index, "c", ["A lightmouse is no lighthouse."])
     assert ask("lighthouse", session="filler3") == []
     assert ask("lightmouse", session="a") == []
+
+
+@pytest.mark.parametrize("text", ["When did we move?", "when did we move", "いつ引っ越しましたか。", "متى انتقلنا؟"])
+def test_who_asks_without_a_mark_asks_all_the_same(text: str) -> None:
+    assert asks(text)
+
+
+@pytest.mark.parametrize("text", ["the whole harbour was closed", "redis eviction 512MB", "Island ferry times"])
+def test_words_that_are_quoted_ask_nothing(text: str) -> None:
+    assert not asks(text)

@@ -70,6 +70,12 @@ TEXT_FEATURES = (
 )
 
 _ASKS = re.compile(r"[?\uff1f\u061f\u037e]\s*(?:\[[^\]]*\]\s*)?$")
+# How people ask who type no question mark; in other languages the mark is what tells.
+_ASKING = re.compile(
+    r"\s*(?:what|when|where|who|whose|whom|which|why|how|did|does|do|is|are|was|were|has|have|had|can|could|should|will|would)\b"
+    r"|.*\u304b[\u3002.]?\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
 _SPEAKER = re.compile(r"\[?([^\W\d_][\w.'-]*(?: [\w.'-]+){0,3})\]?: ")
 _DIGIT = re.compile(r"\d")
 
@@ -191,6 +197,11 @@ class PlainCodes(dict[str, int]):
         return code
 
 
+def asks(question: str) -> bool:
+    """Does this ask something? If not, it quotes: words that somebody remembers of what was said, by whomever."""
+    return bool(_ASKS.search(question) or _ASKING.match(question))
+
+
 class Reader:
     """Turns rows into features for one question."""
 
@@ -200,7 +211,7 @@ class Reader:
         self.codes = Codes(found)
         self.plain: dict[str, PlainCodes] = {}
         self.expected = expected(question)
-        self.is_question = bool(_ASKS.search(question))
+        self.is_question = asks(question)
         self.small = [
             rarity(found.rows, max(found.common.get(stem, min(STOP_ROWS, found.rows / 2)) for stem in word))
             for word in found.small
