@@ -65,11 +65,13 @@ def test_programs_get_the_exact_key(gone_out: list[Exit]) -> None:
     (usage,) = [each.text for each in gone_out if each.name == "moon-sample --no-exec (pipe) stdout"]
     assert f"agent:main:{ODD}" in [each["session_key"] for each in json.loads(usage)["sessions"]]
     (answer,) = [each.text for each in gone_out if each.name == "moon-recall --context (pipe) stdout"]
-    assert f"o-1{ODD}" in {
+    shown = {
         each["event_id"]
         for result in json.loads(answer)["results"]
         for each in (result, *result["before"], *result["after"])
     }
+    # Two sessions hold the same words; which of them stands for both is no promise, that its id is exact is one.
+    assert shown & {f"n-1{ODD}", f"o-1{ODD}"}
 
 
 def test_the_eye_of_this_test_sees() -> None:
