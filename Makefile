@@ -100,10 +100,10 @@ bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=
 	$(PY) tests/bench/bench_recall_speed.py
 
 docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
-	$(PY) -E -s lib/launch.py install docs
+	$(PY) -E -s lib/launch.py docs
 
 install: $(VENV)/.full ## Link the executables into PREFIX/bin and start the timer
-	@$(PY) -E -s lib/launch.py install install --prefix '$(PREFIX)'
+	@$(PY) -E -s lib/launch.py install --prefix '$(PREFIX)'
 
 uninstall: ## Take back exactly what install made; archives stay
 	@$(if $(VENV_WORKS),$(PY),$(PYTHON)) -E -s lib/launch.py install uninstall

@@ -6,11 +6,9 @@ next (`hint`), a stable `code` for scripts, and the exit status of the table in 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from moon.documents import Problem
+from moon.resources import how_to_mend
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -189,7 +187,7 @@ def unexpected(error: Exception) -> MoonError:
     )
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("moon"):
         made = PackageAbsent(
-            f"the Python package {error.name} is not installed", hint=f"run `make venv` in {CHECKOUT}, and try again"
+            f"the Python package {error.name} is not installed", hint=f"{how_to_mend()}, and try again"
         )
     made.__cause__ = error
     return made

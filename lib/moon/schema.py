@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moon import resources
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, write_atomic
 from moon.text import dump_json
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-FOLDER = Path(__file__).resolve().parents[2] / "schemas"
+FOLDER = resources.folder("schemas")
 MAX_PROBLEMS = 10
 
 

@@ -35,7 +35,7 @@ def run(program: Path | str, *arguments: str, home: Path, cwd: Path | None = Non
     )
 
 
-def test_the_ten_executables_are_there_and_no_other() -> None:
+def test_the_executables_are_there_and_no_other() -> None:
     assert sorted(f"moon-{tool}" for tool in TOOLS) == EXECUTABLES
     assert sorted(path.name for path in BIN.iterdir()) == ["moon", *EXECUTABLES]
 
@@ -44,11 +44,28 @@ def test_the_ten_executables_are_there_and_no_other() -> None:
 def test_is_a_link_to_the_launcher_with_a_module_and_a_page(name: str) -> None:
     assert (BIN / name).is_symlink()
     assert os.access(BIN / name, os.X_OK)
-    tool = name.removeprefix("moon-")
+    tool = name.removeprefix("moon-").replace("-", "_")
     assert (REPO / "lib" / "moon" / "cli" / f"{tool}.py").is_file()
     page = (REPO / "docs" / "tools" / f"{name}.md").read_text("utf-8")
     assert page.startswith(f"# {name}\n")
     assert re.search(r"^(## )?Exit codes", page, re.MULTILINE), "a page tells the exit codes"
+
+
+def test_the_package_gives_the_same_commands() -> None:
+    tables = re.search(r"\[project\.scripts\]\n(.*?)\n\n", (REPO / "pyproject.toml").read_text("utf-8"), re.DOTALL)
+    assert tables is not None
+    names = [line.partition(" = ")[0] for line in tables[1].splitlines()]
+    assert names == sorted(["moon", *EXECUTABLES])
+
+
+def test_a_verb_is_the_same_as_the_tool_of_that_name(tmp_path: Path) -> None:
+    for name in EXECUTABLES:
+        verb = run(BIN / "moon", name.removeprefix("moon-"), "--version", home=tmp_path)
+        assert (verb.returncode, verb.stdout) == (0, run(BIN / name, "--version", home=tmp_path).stdout)
+    assert run(BIN / "moon", "--help", home=tmp_path).returncode == 0
+    wrong = run(BIN / "moon", "recal", "x", home=tmp_path)
+    assert wrong.returncode == 2
+    assert "did you mean 'recall'" in wrong.stderr
 
 
 @pytest.mark.parametrize("name", EXECUTABLES)

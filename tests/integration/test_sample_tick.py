@@ -174,8 +174,8 @@ def kill_at(moon: Moon, station: str, moment: str, **environment: str) -> None:
         "import sys\n"
         f"sys.path[:0] = [{str(ROOT / 'lib')!r}]\n"
         "from pathlib import Path\n"
-        "from moon.cycle import station_runner\n"
-        f"station_runner.BIN = Path({str(folder)!r})\n"
+        "from moon import resources\n"
+        f"resources.program = lambda tool: Path({str(folder)!r}, 'moon-' + tool)\n"
         "from moon.cli.launch import main\n"
         "sys.exit(main())\n"
     )

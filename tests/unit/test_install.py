@@ -12,10 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.events import conversation
+from tests.support.stores import SqliteStoreBuilder
 
 from moon import schema
+from moon.cli.install import commands
 from moon.errors import MoonError
-from moon.install import installation, machine_facts, service_manager
+from moon.install import first_look, installation, machine_facts, skills
 from moon.install.install_plan import Facts, plan, workspaces
 from moon.install.unit_files import fill, quote_systemd, render_launchd, render_systemd
 from moon.paths import Home
@@ -53,7 +56,7 @@ def recorded(machine: Path) -> list[str]:
 
 def install(prefix: Path | None = None) -> installation.Outcome:
     home = Home.from_environment()
-    facts = machine_facts.gather(home, prefix or Path("~/.local"))
+    facts = machine_facts.gather(home, prefix or Path("~/.local"), commands())
     return installation.install(home, facts, plan(facts))
 
 
@@ -72,7 +75,7 @@ def test_install_makes_links_units_and_configuration(machine: Path) -> None:
     outcome = install()
     for name in ("moon-sample", "moon-recall", "moon-watch"):
         assert (machine / ".local" / "bin" / name).resolve() == REPO / "bin" / "moon"
-    assert len(list((machine / ".local" / "bin").iterdir())) == 10
+    assert sorted(each.name for each in (machine / ".local" / "bin").iterdir()) == sorted(commands())
     assert (machine / ".config" / "systemd" / "user" / "moon-sample.timer").is_file()
     example = (REPO / "moon.yaml.example").read_text()
     assert (machine / ".lilac_metaflora" / "moon.yaml").read_text() == example
@@ -81,7 +84,9 @@ def test_install_makes_links_units_and_configuration(machine: Path) -> None:
         "systemctl --user enable --now moon-sample.timer",
         "systemctl --user restart moon-sample.timer",
     ]
-    assert any("30 s" in note for note in outcome.notes)
+    assert outcome.timer is not None
+    assert outcome.timer.runs
+    assert "30 s" in outcome.timer.words
 
 
 def test_uninstall_takes_back_exactly_what_install_made(machine: Path) -> None:
@@ -182,8 +187,11 @@ def test_without_service_manager_the_daemon_is_pointed_out(
         monkeypatch.setenv("SYSTEMCTL_STATUS", "1")
     else:
         monkeypatch.setenv("PATH", str(machine))
-    assert install().notes == [service_manager.WITHOUT]
-    assert "moon-watch --daemon" in service_manager.WITHOUT
+    timer = install().timer
+    assert timer is not None
+    assert not timer.runs
+    assert "moon-watch --daemon" in timer.words
+    assert {"refuses": "daemon-reload", "absent": "there is no systemctl"}[breakage] in timer.words
     assert (machine / ".local" / "bin" / "moon-recall").is_symlink()
 
 
@@ -285,7 +293,7 @@ def test_property_list_is_read_back_as_meant() -> None:
 
 
 def test_plan_for_a_mac_has_a_launch_agent_and_no_units(machine: Path) -> None:
-    linux = machine_facts.gather(Home.from_environment(), Path("~/.local"))
+    linux = machine_facts.gather(Home.from_environment(), Path("~/.local"), commands())
     mac: Facts = replace(linux, platform="darwin", units=machine / "Library" / "LaunchAgents")
     made = plan(mac)
     assert made.timer == "launchd"
@@ -301,3 +309,72 @@ def test_manifest_is_a_checked_document(machine: Path) -> None:
     install()
     document = schema.read("install", machine / ".lilac_metaflora" / "state" / "install.json")
     assert {each["kind"] for each in document["made"]} == {"folder", "link", "file"}
+
+
+def test_edited_skill_that_an_uninstall_left_does_not_stop_the_next_install(machine: Path) -> None:
+    (machine / ".openclaw" / "workspace").mkdir(parents=True)
+    install()
+    skill = skills.skill_path(machine / ".openclaw" / "workspace")
+    skill.write_text("edited\n")
+    installation.uninstall(Home.from_environment())
+    outcome = install()
+    assert skill.read_text() == "edited\n"
+    assert any(str(skill) in line for line in outcome.kept)
+    assert (machine / ".local" / "bin" / "moon-recall").is_symlink()
+
+
+def test_agent_that_comes_later_gets_the_skill_and_uninstall_takes_it_back(machine: Path) -> None:
+    home = Home.from_environment()
+    config = machine_facts.read_config(home)
+    assert skills.spread(home, config) == [], "nothing without an installation"
+    install()
+    before = everything(machine / ".lilac_metaflora")
+    (machine / ".openclaw" / "workspace").mkdir(parents=True)
+    skill = skills.skill_path(machine / ".openclaw" / "workspace")
+    assert skills.spread(home, config) == [skill]
+    assert skills.spread(home, config) == []
+    skill.unlink()
+    assert skills.spread(home, config) == [], "one that was taken away stays away"
+    installation.uninstall(home)
+    assert not (machine / ".openclaw" / "workspace" / "skills").exists()
+    assert before
+
+
+def look(machine: Path, prefix: Path = Path("~/.local")) -> list[str]:
+    home = Home.from_environment()
+    facts = machine_facts.gather(home, prefix, commands())
+    outcome = installation.install(home, facts, plan(facts))
+    config = machine_facts.read_config(home)
+    assert outcome.timer is not None
+    return first_look.lines(facts, config, outcome.timer, machine_facts.workspaces(config))
+
+
+def test_an_installation_ends_with_what_a_person_wants_to_know(machine: Path) -> None:
+    words = look(machine)
+    assert [line.split(":")[0] for line in words if not line.startswith(" ")] == [
+        *("timer", "OpenClaw", "skill", "PATH", "next")
+    ]
+    assert "not found" in words[2]
+    assert "0 of 1 workspace" in words[3]
+    assert f"export PATH={machine}/.local/bin:$PATH" in words[4]
+    assert "moon-verify" in words[5]
+
+
+def test_what_is_found_is_counted_and_a_path_that_is_there_is_not_asked_for(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for agent, key in (("main", "a"), ("main", "b"), ("ops", "c")):
+        SqliteStoreBuilder(machine / ".openclaw", agent).put(f"agent:{agent}:{key}", key, conversation(key, 2))
+    (machine / ".openclaw" / "workspace").mkdir(parents=True)
+    monkeypatch.setenv("PATH", f"{machine}/.local/bin{os.pathsep}{os.environ['PATH']}")
+    words = look(machine)
+    assert "2 agents, 3 sessions" in words[2]
+    assert "1 of 1 workspace" in words[3]
+    assert "export" not in words[4]
+
+
+def test_path_with_odd_characters_can_be_copied_into_a_shell(machine: Path) -> None:
+    words = look(machine, machine / "o'dd $x")
+    export = words[4].partition("profile:  ")[2]
+    done = subprocess.run(["sh", "-c", f'{export}; printf %s "$PATH"'], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{machine}/o'dd $x/bin:")

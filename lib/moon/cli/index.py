@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Callable, Iterator
 
 from moon import config as configuration
 from moon import output
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.cycle.station_runner import Select, take_lock
-from moon.documents import Row, UsageDocument
+from moon.cycle.station_runner import Context, Select, take_lock
+from moon.documents import Entry, Row, UsageDocument
 from moon.errors import MoonError, UsageWrong
 from moon.index.index_station import work
 from moon.index.qmd_collection import update_collection
 from moon.index.rebuild import rebuild
+from moon.install import skills
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.paths import Home
@@ -42,7 +45,22 @@ def main(arguments: list[str]) -> int:
         if named or options.cycle or options.dry_run:
             raise UsageWrong("--rebuild is about everything and takes no sessions", hint="see `moon-index --help`")
         return run_rebuild(options.wait, options.json)
-    return run_station("index", work, options, select_archives(options) if named else None)
+    return run_station("index", work_and_skills, options, select_archives(options) if named else None)
+
+
+@contextlib.contextmanager
+def work_and_skills(context: Context) -> Iterator[Callable[[Row], Entry]]:
+    """The station's work; then an agent that came after the installation, and has an archive now, is told of it."""
+    with work(context) as handle:
+        yield handle
+    if context.dry_run:
+        return
+    try:
+        made = skills.spread(context.home, context.config)
+    except (MoonError, OSError) as error:
+        output.say(f"moon-index: the skill did not reach every workspace: {error}", "hint: `moon-install` tries again")
+    else:
+        output.say(*[f"moon-index: new agent, new skill: {path}" for path in made])
 
 
 def select_archives(options: argparse.Namespace) -> Select:
@@ -71,7 +89,15 @@ def _rows(found: list[Segment], only: bool) -> list[Row]:
 def run_rebuild(wait_seconds: float, as_json: bool) -> int:
     """Make everything anew under the lock and report."""
     home = Home.from_environment()
-    config = configuration.load(home)
+    report = rebuild_all(home, configuration.load(home), wait_seconds)
+    if as_json:
+        output.put(report.as_json())
+    output.say(f"moon-index: {report.outcome}; qmd: {report.details[0]['qmd']['outcome']}")
+    return report.exit_code
+
+
+def rebuild_all(home: Home, config: Config, wait_seconds: float) -> Report:
+    """Index and pages anew from the archives, under the lock. Raises `LockBusy`."""
     report = Report("moon-index", changed=True)
     lock = take_lock(home, wait_seconds)
     try:
@@ -84,7 +110,4 @@ def run_rebuild(wait_seconds: float, as_json: bool) -> int:
         report.fail(MoonError(problem, hint="see `moon-archive --verify`"))
     report.outcome = made.describe()
     report.details = [{"archives": len(made.archives), "messages": made.messages, "pages": made.pages, "qmd": qmd}]
-    if as_json:
-        output.put(report.as_json())
-    output.say(f"moon-index: {report.outcome}; qmd: {qmd['outcome']}")
-    return report.exit_code
+    return report

@@ -1,62 +1,67 @@
-"""`python lib/launch.py install …`, which `make install`, `make uninstall` and `make docs` call."""
+"""moon-install: put Moon to work on this machine, or take it off again; `make install` and `make uninstall` call it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from moon import output, schema
+from moon import output
+from moon.cli.launch import TOOLS
 from moon.cli.parser import Parser
-from moon.install import config_pages, installation, machine_facts
+from moon.install import first_look, installation, machine_facts
 from moon.install.install_plan import Link, plan
 from moon.paths import Home
 from moon.report import Report
 
 EXAMPLES = """\
-  make install                    link into ~/.local/bin, write the units, start the timer
-  make install PREFIX=/opt/moon   link into /opt/moon/bin
-  make uninstall                  take back exactly that
-  make docs                       write moon.yaml.example and docs/configuration.md
+  moon-install                    links in ~/.local/bin, units, a timer that runs, the skill for each agent
+  moon-install --prefix /opt/moon the links go into /opt/moon/bin
+  moon-install --dry-run          what would be there
+  moon-install uninstall          take back exactly that; archives stay
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Install, uninstall, or render what comes from the schema; returns the exit code."""
+    """Install or uninstall; returns the exit code."""
     parser = Parser("moon-install", "Put Moon to work on this machine, or take it off again.", EXAMPLES)
-    parser.add_argument("action", choices=("install", "uninstall", "docs"))
+    parser.add_argument(
+        "action", nargs="?", choices=("install", "uninstall"), default="install", help="default: install"
+    )
     parser.add_argument("--prefix", metavar="FOLDER", type=Path, default=Path("~/.local"), help="links go to its bin/")
-    parser.add_argument("--dry-run", action="store_true", help="install: print what would be there, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be there, and do nothing")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     options = parser.parse_args(arguments)
     home = Home.from_environment()
-    if options.action == "docs":
-        return render_docs()
     if options.action == "uninstall":
-        return finish(installation.uninstall(home), options.json)
-    facts = machine_facts.gather(home, options.prefix)
+        if options.dry_run:
+            output.tell(*[f"would remove {each}" for each in installation.removable(home)])
+            return 0
+        return finish(installation.uninstall(home), [], options.json)
+    facts = machine_facts.gather(home, options.prefix, commands())
     wanted = plan(facts)
     if options.dry_run:
         for each in wanted.things:
             output.tell(f"{each.path} -> {each.target}" if isinstance(each, Link) else str(each.path))
         return 0
-    return finish(installation.install(home, facts, wanted), options.json)
+    outcome = installation.install(home, facts, wanted)
+    config = machine_facts.read_config(home)
+    assert outcome.timer is not None
+    look = first_look.lines(facts, config, outcome.timer, machine_facts.workspaces(config))
+    return finish(outcome, look, options.json)
 
 
-def render_docs() -> int:
-    """Write the two texts that are rendered from the schema of the configuration."""
-    shape = schema.load_schema("config")
-    (machine_facts.CHECKOUT / "moon.yaml.example").write_text(config_pages.render_example(shape), "utf-8")
-    (machine_facts.CHECKOUT / "docs" / "configuration.md").write_text(config_pages.render_reference(shape), "utf-8")
-    return 0
+def commands() -> tuple[str, ...]:
+    """The names of all commands, as they get links."""
+    return ("moon", *(f"moon-{tool}" for tool in TOOLS))
 
 
-def finish(outcome: installation.Outcome, as_json: bool) -> int:
+def finish(outcome: installation.Outcome, look: list[str], as_json: bool) -> int:
     """Say what was done: in words, or as a report."""
     words = [f"made {each}" for each in outcome.made] + [f"removed {each}" for each in outcome.removed]
     words += [f"kept {each}" for each in outcome.kept]
     if as_json:
-        report = Report("moon-install", changed=outcome.changed, details=[*words, *outcome.notes])
+        report = Report("moon-install", changed=outcome.changed, details=[*words, *look])
         report.outcome = f"made {len(outcome.made)}, removed {len(outcome.removed)}, kept {len(outcome.kept)}"
         output.put(report.as_json())
         return 0
-    output.tell(*([*words, *outcome.notes] or ["nothing to do"]))
+    output.tell(*(words or ["nothing to do"]), *look)
     return 0

@@ -1,4 +1,4 @@
-"""Start the tool whose name the launcher was called by."""
+"""Start the tool whose name the launcher was called by: `moon-status` and `moon status` are the same."""
 
 from __future__ import annotations
 
@@ -6,21 +6,60 @@ import gc
 import importlib
 import sys
 
-TOOLS = ("sample", "archive", "index", "prune", "distill", "rollover", "recall", "status", "verify", "watch")
-# Not on anybody's PATH: `make` calls it as `python lib/launch.py install …`.
-MAKE_TOOLS = ("install",)
+TOOLS = (
+    *("sample", "archive", "index", "prune", "distill", "rollover"),
+    *("recall", "status", "verify", "watch"),
+    *("install", "post-upgrade", "snapshot"),
+)
+# Not on anybody's PATH: `make docs` calls it as `python lib/launch.py docs`.
+MAKE_TOOLS = ("docs",)
 
 
 def main() -> int:
-    """Run `moon.cli.<tool>.main(arguments)` and return its exit code."""
-    if len(sys.argv) < 2 or sys.argv[1] not in (*TOOLS, *MAKE_TOOLS):
-        from moon.output import say
-
-        say("moon: call one of " + ", ".join(f"moon-{tool}" for tool in TOOLS))
-        return 2
+    """Run the tool that `sys.argv` names and return its exit code; `lib/launch.py` and `bin/moon` come in here."""
+    words = sys.argv[2:] if sys.argv[1:2] == ["moon"] else sys.argv[1:]
+    tool, arguments = (words[0].removeprefix("moon-"), words[1:]) if words else ("", [])
     # Start-up makes many objects and hardly any garbage; looking for some is a tenth of an idle tick.
     gc.set_threshold(50_000)
-    tool = sys.argv[1]
     from moon.cli.run_tool import run_tool
 
-    return run_tool(f"moon-{tool}", importlib.import_module(f"moon.cli.{tool}").main, sys.argv[2:])
+    if tool not in TOOLS and tool not in MAKE_TOOLS:
+        return run_tool("moon", _tell_tools, words)
+    module = importlib.import_module(f"moon.cli.{tool.replace('-', '_')}")
+    return run_tool(f"moon-{tool}", module.main, arguments)
+
+
+def command() -> int:
+    """The same for the commands of an installed package, which carry the tool in their own name."""
+    name = sys.argv[0].rpartition("/")[2]
+    sys.argv[1:1] = [name]
+    return main()
+
+
+def _tell_tools(words: list[str]) -> int:
+    """Say which tools there are; 0 when that was the question, 2 when `words` begins with none of them."""
+    from moon import __version__, output
+
+    names, word = ", ".join(TOOLS), words[0] if words else ""
+    if word in ("--version", "-V"):
+        output.tell(f"moon {__version__}")
+        return 0
+    if word in ("-h", "--help", "help"):
+        output.tell(
+            "usage: moon TOOL [options], or moon-TOOL [options]", f"tools: {names}", "moon TOOL --help tells more"
+        )
+        return 0
+    if word:
+        output.say(f"moon: there is no {word!r}{_nearest(word)}", f"hint: call one of {names}, or `moon --help`")
+    else:
+        output.say(
+            f"moon: call moon TOOL or moon-TOOL with one of {names}", "hint: `moon-status` tells how things stand"
+        )
+    return 2
+
+
+def _nearest(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, TOOLS, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

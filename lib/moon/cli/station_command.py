@@ -41,21 +41,24 @@ def run_station(
     home = Home.from_environment()
     config = configuration.load(home)
     if select is None and (options.session or options.agent or options.all):
-        select = select_sessions(station, options)
+        select = select_sessions(options, station)
     if select is not None and options.cycle:
         raise UsageWrong("--cycle names a document; it does not go with --session, --agent or --all")
     call = station_runner.Call(options.cycle, select, options.json, options.dry_run, options.wait)
     return station_runner.run(station, work, home, config, call)
 
 
-def select_sessions(station: str, options: argparse.Namespace) -> station_runner.Select:
-    """The sessions that the options name, with this one station due."""
+def select_sessions(options: argparse.Namespace, *stations: str) -> station_runner.Select:
+    """The sessions that the options name, with these stations due."""
 
     def select(config: Config) -> UsageDocument:
         stores = open_stores(config)
         now = now_ms()
         rows: list[Row] = [
-            {**row_of(read_one(config, store, entry, now), due=[station], reason="asked for by name"), "whole": True}
+            {
+                **row_of(read_one(config, store, entry, now), due=list(stations), reason="asked for by name"),
+                "whole": True,
+            }
             for store, entry in _named(stores, options)
         ]
         return usage_document(format_ms(now), rows, [*stores.problems, *stores.notices()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moon import config as configuration
-from moon import output
+from moon import output, resources
 from moon.cli.parser import Parser
 from moon.clock import now_text
 from moon.paths import Home
@@ -25,7 +25,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     home = Home.from_environment()
     interval = configuration.load(home).timer.interval_seconds
-    return run_once() if options.once else run_forever(home, float(interval), say)
+    tick = resources.program("sample")
+    return run_once(tick) if options.once else run_forever(home, float(interval), say, tick)
 
 
 def say(words: str) -> None:

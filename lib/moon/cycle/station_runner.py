@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from moon import audit, output
+from moon import audit, output, resources
 from moon.clock import now_text
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
@@ -37,7 +37,6 @@ from moon.errors import (
 from moon.files import Lock, read_bounded
 from moon.paths import Home
 
-BIN = Path(__file__).resolve().parents[3] / "bin"
 STDIN_LIMIT = 256 << 20
 
 
@@ -87,6 +86,20 @@ def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int
     lock.release()
     _print(document, station, call)
     return exit_code(document, station)
+
+
+def run_together(steps: list[tuple[str, Work]], home: Home, config: Config, call: Call) -> int:
+    """Do several stations' work on one document in one process, under one lock, and return the exit code."""
+    lock = None if call.dry_run else take_lock(home, call.wait_seconds)
+    document = _find_document(config, call)
+    for station, work in steps:
+        do_work(station, work, Context(home, config, document, dry_run=call.dry_run))
+    if lock is not None:
+        cycles.finish(document)
+        cycles.write(home, document)
+        lock.release()
+    _print(document, "", call)
+    return exit_code(document)
 
 
 def take_lock(home: Home, wait_seconds: float) -> Lock:
@@ -198,7 +211,7 @@ def start_station(home: Home, station: str, document: cycles.Document, lock: Loc
     lock.hand_on()
     with contextlib.suppress(output.OutputGone):
         output.flush()
-    program = BIN / f"moon-{station}"
+    program = resources.program(station)
     try:
         os.execv(program, [str(program), "--cycle", str(cycles.cycle_path(home, document["cycle_id"]))])
     except OSError as error:

@@ -19,9 +19,10 @@ HANDED_ON = ("PATH", "MOON_CONFIG", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH"
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that a plan depends on."""
+    """Everything that a plan depends on. `tools` are those that get a link, `programs` the folder they are in."""
 
     checkout: Path
+    programs: Path
     tools: tuple[str, ...]
     prefix: Path
     user_home: Path
@@ -70,7 +71,7 @@ class Plan:
 
 def plan(facts: Facts) -> Plan:
     """The whole installation."""
-    links = tuple(Link(facts.prefix / "bin" / tool, facts.checkout / "bin" / tool) for tool in facts.tools)
+    links = tuple(Link(facts.prefix / "bin" / tool, facts.programs / tool) for tool in facts.tools)
     texts = [*_units(facts), Text(facts.config_file, facts.example, only_if_missing=True)]
     if facts.skill:
         texts += [Text(each / "skills" / SKILL_NAME / "SKILL.md", facts.skill) for each in facts.workspaces]
@@ -78,7 +79,7 @@ def plan(facts: Facts) -> Plan:
 
 
 def _units(facts: Facts) -> list[Text]:
-    program = facts.checkout / "bin" / "moon-sample"
+    program = facts.programs / "moon-sample"
     environment = {name: facts.environment[name] for name in HANDED_ON if facts.environment.get(name)}
     environment["MOON_HOME"] = str(facts.moon_home)
     if facts.platform == "darwin":

@@ -29,12 +29,12 @@ class PlaceTaken(MoonError):
 
 @dataclass
 class Outcome:
-    """What was done, a line each for people."""
+    """What was done, a line each for people, and the timer after an installation."""
 
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    timer: service_manager.Timer | None = None
 
     @property
     def changed(self) -> bool:
@@ -59,7 +59,7 @@ def install(home: Home, facts: Facts, plan: Plan) -> Outcome:
             _make(each, home)
             outcome.made.append(str(each.path))
     units = {str(each.path) for each in plan.texts if each.path.parent == facts.units}
-    outcome.notes += service_manager.enable(plan, facts, changed=bool(units.intersection(outcome.made)))
+    outcome.timer = service_manager.enable(plan, facts, changed=bool(units.intersection(outcome.made)))
     return outcome
 
 
@@ -75,6 +75,9 @@ def _wanted(plan: Plan, manifest: Manifest, outcome: Outcome) -> list[Link | Tex
             outcome.kept.append(f"{each.path}: was there already")
         elif str(each.path) in manifest.made:
             outcome.kept.append(f"{each.path}: changed since it was installed; remove it to get Moon's own again")
+        elif isinstance(each, Text) and each.path.is_file():
+            # An edited file that an earlier uninstall left, or one from elsewhere: somebody wanted it as it is.
+            outcome.kept.append(f"{each.path}: not as Moon would write it; remove it to get Moon's own")
         else:
             taken.append(str(each.path))
     if taken:
@@ -127,6 +130,14 @@ def _relink(link: Link) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(link.target)
     temporary.replace(link.path)
+
+
+def removable(home: Home) -> list[str]:
+    """What `uninstall` would take away."""
+    manifest = manifests.load(home)
+    if manifest is None:
+        return []
+    return [name for name in manifest.made if manifest.is_untouched(Path(name))]
 
 
 def uninstall(home: Home) -> Outcome:

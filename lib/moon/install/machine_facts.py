@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from moon import config as configuration
-from moon import schema
+from moon import resources, schema
 from moon.config import Config
 from moon.install import install_plan
 from moon.install.config_pages import render_example
@@ -17,20 +18,21 @@ from moon.openclaw.locate import state_dir
 from moon.openclaw.openclaw_command import OpenClaw
 from moon.paths import Home
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-SKILL = CHECKOUT / "lib" / "moon" / "skill" / "SKILL.md"
+SKILL = resources.PACKAGE / "skill" / "SKILL.md"
 
 
-def gather(home: Home, prefix: Path) -> install_plan.Facts:
-    """Everything that the plan needs. Raises `ConfigInvalid`."""
+def gather(home: Home, prefix: Path, tools: tuple[str, ...]) -> install_plan.Facts:
+    """Everything that the plan needs; `tools` are the names of all commands. Raises `ConfigInvalid`."""
     config = read_config(home)
     user_home = Path.home()
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or user_home / ".config")
     units = user_home / "Library" / "LaunchAgents" if sys.platform == "darwin" else config_home / "systemd" / "user"
-    folders = (CHECKOUT / "systemd", CHECKOUT / "launchd")
+    folders = (resources.folder("systemd"), resources.folder("launchd"))
+    programs = resources.program("sample").parent
     return install_plan.Facts(
-        checkout=CHECKOUT,
-        tools=tuple(sorted(path.name for path in (CHECKOUT / "bin").glob("moon-*"))),
+        checkout=resources.PACKAGE if resources.is_packaged() else resources.CHECKOUT,
+        programs=programs,
+        tools=() if resources.is_packaged() and on_path(programs) else tools,
         prefix=prefix.expanduser().absolute(),
         units=units,
         user_home=user_home,
@@ -44,6 +46,12 @@ def gather(home: Home, prefix: Path) -> install_plan.Facts:
         skill=SKILL.read_text("utf-8") if SKILL.is_file() else "",
         workspaces=tuple(each for each in workspaces(config) if each.is_dir()),
     )
+
+
+def on_path(folder: Path) -> bool:
+    """Does a shell that has this environment find the commands of that folder by their names?"""
+    found = shutil.which("moon-recall")
+    return found is not None and Path(found).exists() and Path(found).samefile(folder / "moon-recall")
 
 
 def read_config(home: Home) -> Config:

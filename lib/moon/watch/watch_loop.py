@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from moon.cycle.station_runner import BIN
 from moon.errors import FAILED, LockBusy
 from moon.files import Lock
 from moon.output import say
@@ -55,14 +54,14 @@ class Stop:
                 signal.signal(each, handler)
 
 
-def run_once(program: Path = BIN / "moon-sample") -> int:
+def run_once(program: Path) -> int:
     """One tick; its exit code, or 128 + the signal that ended it or us."""
     with Stop().listening() as stop:
         code = run_tick(program, stop)
         return 128 + stop.number if stop.number else code
 
 
-def run_forever(home: Home, interval: float, say: Callable[[str], None], program: Path = BIN / "moon-sample") -> int:
+def run_forever(home: Home, interval: float, say: Callable[[str], None], program: Path) -> int:
     """Tick after tick; returns 128 + the signal that ended it. Raises `LockBusy` when one runs already."""
     lock = take_lock(home)
     with Stop().listening() as stop:

@@ -1,0 +1,91 @@
+"""moon-post-upgrade: what should be done after OpenClaw or Moon was upgraded. It may be run at any time, and twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moon import config as configuration
+from moon import output
+from moon.cli.index import rebuild_all
+from moon.cli.install import commands
+from moon.cli.parser import Parser
+from moon.config import Config
+from moon.errors import MoonError
+from moon.fulltext import IndexVersion, open_writer
+from moon.install import install_manifest, installation, machine_facts
+from moon.install.install_plan import plan
+from moon.openclaw.locate import open_stores
+from moon.paths import Home
+from moon.report import Report
+from moon.text import counted
+
+EXAMPLES = """\
+  moon-post-upgrade               after `openclaw update`, or after a new version of Moon
+  moon-post-upgrade --json
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Renew the installation, bring the index up to date, look whether the store can be read; returns the exit code."""
+    about = "After an upgrade of OpenClaw or Moon: renew units and skill, bring the index up to date, read the store."
+    parser = Parser("moon-post-upgrade", about, EXAMPLES)
+    parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="wait this long for the lock (60)")
+    parser.add_argument("--json", action="store_true", help="print a report as JSON")
+    options = parser.parse_args(arguments)
+    home = Home.from_environment()
+    config = configuration.load(home)
+    report = Report("moon-post-upgrade", outcome="done")
+    steps = (renew_installation, lambda home, config: renew_index(home, config, options.wait), read_stores)
+    for step in steps:
+        try:
+            words, changed = step(home, config)
+        except MoonError as error:
+            report.fail(error)
+            continue
+        report.details += words
+        report.changed = report.changed or changed
+    if options.json:
+        output.put(report.as_json())
+    else:
+        output.tell(*[str(each) for each in report.details], "next: moon-verify")
+        output.say(*[f"moon-post-upgrade: {each['message']}\nhint: {each['hint']}" for each in report.errors])
+    return report.exit_code
+
+
+Step = tuple[list[str], bool]
+
+
+def renew_installation(home: Home, config: Config) -> Step:
+    """Links, units and skill as this version makes them, where Moon is installed; what was edited by hand stays."""
+    manifest = install_manifest.load(home)
+    if manifest is None:
+        return ["installation: none; `moon-install` makes one"], False
+    links = [Path(each["path"]) for each in manifest.made.values() if each["kind"] == "link"]
+    prefix = links[0].parent.parent if links else Path("~/.local")
+    facts = machine_facts.gather(home, prefix, commands())
+    outcome = installation.install(home, facts, plan(facts))
+    state = f"{counted(len(outcome.made), 'file')} renewed" if outcome.made else "up to date"
+    timer = [f"timer: {outcome.timer.words}"] if outcome.timer else []
+    return [f"installation: {state}", *[f"  kept {each}" for each in outcome.kept], *timer], bool(outcome.made)
+
+
+def renew_index(home: Home, config: Config, wait_seconds: float) -> Step:
+    """Make an index of an earlier version anew, now; a tick does the same, little by little."""
+    if not home.text_index.exists():
+        return ["index: none yet"], False
+    try:
+        open_writer(home.text_index, timeout=0).close()
+    except IndexVersion:
+        made = rebuild_all(home, config, wait_seconds)
+        return [f"index: made anew, {made.outcome}"], True
+    return ["index: up to date"], False
+
+
+def read_stores(home: Home, config: Config) -> Step:
+    """Can what OpenClaw keeps now be read? Raises the first problem."""
+    stores = open_stores(config)
+    sessions = sum(1 for _ in stores.sessions())
+    if stores.problems:
+        raise stores.problems[0]
+    notes = [f"  note: {each.message}" for each in stores.notices()]
+    return [f"OpenClaw: {counted(sessions, 'session')} can be read in {stores.folder}", *notes], False
