@@ -198,6 +198,10 @@ RUNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "status": (((), "terminal"), (("--json",), "pipe")),
     "verify": (((), "terminal"), (("--json",), "pipe")),
     "watch": ((("--once",), "pipe"), ((ODD,), "pipe")),
+    # Never a real installation: that would ask the service manager of whoever runs the tests.
+    "install": ((("--dry-run",), "pipe"), (("--dry-run", "--prefix", ODD), "terminal"), ((ODD,), "pipe")),
+    "snapshot": (((), "terminal"), (("--session", ODD), "pipe")),
+    "post-upgrade": (((), "terminal"), (("--json",), "pipe")),
 }
 
 
