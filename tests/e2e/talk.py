@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,15 +92,8 @@ class Talk:
         self.rest()
 
     def rest(self) -> None:
-        """Wait until no run is active: a command that spoke ends before its run, much before it on a busy machine."""
-        until = time.monotonic() + REST_SECONDS
-        while self._is_running():
-            assert time.monotonic() < until, f"a run in {self.key} does not end"
-        self.lines()
-
-    def _is_running(self) -> bool:
-        rows = self.openclaw.call("sessions.list", {"search": self.key})["sessions"]
-        return any(row["key"] == self.key and row["hasActiveRun"] for row in rows)
+        """Wait until no run of this session is active."""
+        rest([self])
 
     def delete(self) -> None:
         """Delete the session, as a user can."""
@@ -109,6 +104,22 @@ class Talk:
     def requests_since(self, start: int) -> list[dict[str, Any]]:
         """The model requests of this session after the first `start` of all requests."""
         return [body for body in self.model.requests()[start:] if f"session={self.key}" in str(body["messages"])]
+
+
+def rest(talks: Sequence[Talk]) -> None:
+    """Wait until no run is active: a command that spoke ends before its run, much before it on a busy machine."""
+    until = time.monotonic() + REST_SECONDS
+    while running := _running(talks):
+        assert time.monotonic() < until, f"runs do not end: {running}"
+    for talk in talks:
+        talk.lines()
+
+
+def _running(talks: Sequence[Talk]) -> set[str]:
+    """The sessions among these that have an active run."""
+    search = os.path.commonprefix([talk.key for talk in talks])
+    rows = talks[0].openclaw.call("sessions.list", {"search": search})["sessions"]
+    return {row["key"] for row in rows if row["hasActiveRun"]} & {talk.key for talk in talks}
 
 
 def filler(seed: str, length: int) -> str:
