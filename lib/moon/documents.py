@@ -202,6 +202,7 @@ class LedgerLine(TypedDict, total=False):
     session_key: str
     session_id: str
     prev: str
+    check: str
     # archive, and the measures of a pack and of what was retired
     archive_path: str
     sha256: str

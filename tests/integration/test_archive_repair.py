@@ -18,7 +18,7 @@ from tests.support.stores import JsonlStoreBuilder, SqliteStoreBuilder
 from moon import schema
 from moon.cli.archive_repair import repair
 from moon.vault.catalog import discard, open_catalog
-from moon.vault.ledger import Ledger
+from moon.vault.ledger import GENESIS, Ledger, line_hash
 from moon.vault.packing import pack_past_days
 from moon.vault.recovery import Copies
 from moon.vault.restore import restore
@@ -543,6 +543,62 @@ def test_what_was_set_aside_is_made_anew_or_said_to_be_lost(tmp_path, damage):
     made.archive("s1", whole=True)
     assert path.read_bytes() == kept and verify(made.home).retired == 0
     is_sound(made)
+
+
+def changed(raw: bytes, field: str) -> bytes:
+    """A line of the ledger with one character of a field changed."""
+    at = raw.index(f'"{field}": '.encode()) + len(field) + 4
+    at += raw[at : at + 1] == b'"'
+    return raw[:at] + (b"1" if raw[at : at + 1] != b"1" else b"2") + raw[at + 1 :]
+
+
+def without_checks(archiver: Archiver) -> None:
+    """The ledger as it was before lines had a hash of themselves."""
+    before, lines = GENESIS, []
+    for record in Ledger(archiver.home.ledger).lines():
+        lines.append(json.dumps({name: value for name, value in record.items() if name != "check"} | {"prev": before}))
+        before = line_hash(lines[-1].encode())
+    archiver.home.ledger.write_text("".join(f"{line}\n" for line in lines))
+
+
+FIELDS = ("sha256", "events", "bytes", "ordinal", "session_id", "archive_path", "last_event_id", "prev", "check")
+
+
+@pytest.mark.parametrize("without_catalog", [False, True])
+@pytest.mark.parametrize("in_the_store", [False, True])
+@pytest.mark.parametrize(("place", "field"), [*((-1, name) for name in FIELDS), (0, "sha256"), (1, "bytes")])
+@pytest.mark.parametrize("packed", [False, True], ids=["segments", "pack"])
+def test_a_changed_line_condemns_no_sound_archive(archiver, place, field, packed, in_the_store, without_catalog):
+    if packed:
+        pack(archiver)
+    raw = archiver.home.ledger.read_bytes().splitlines()
+    raw[place] = changed(raw[place], field)
+    archiver.home.ledger.write_bytes(b"\n".join(raw) + b"\n")
+    check_that_nothing_is_condemned(archiver, in_the_store, without_catalog)
+
+
+@pytest.mark.parametrize("without_catalog", [False, True])
+@pytest.mark.parametrize("in_the_store", [False, True])
+def test_a_changed_line_from_before_lines_had_a_hash_of_themselves(archiver, in_the_store, without_catalog):
+    without_checks(archiver)
+    assert archiver.damage() == []
+    raw = archiver.home.ledger.read_bytes().splitlines()
+    archiver.home.ledger.write_bytes(b"\n".join([changed(raw[0], "sha256"), *raw[1:]]) + b"\n")
+    check_that_nothing_is_condemned(archiver, in_the_store, without_catalog)
+
+
+def check_that_nothing_is_condemned(archiver: Archiver, in_the_store: bool, without_catalog: bool) -> None:
+    files = files_below(archiver.home.raw)
+    if not in_the_store:
+        shutil.rmtree(archiver.state_dir)
+    if without_catalog:
+        archiver.home.catalog.unlink()
+    assert archiver.damage() != []
+    mended = mend(archiver)
+    assert (mended.retired, mended.lost, mended.aside, mended.problems) == ([], 0, [], [])
+    assert files_below(archiver.home.raw) == files
+    assert archiver.restored("s1") == WHOLE and archiver.held("s1") == Counter(LINES)
+    is_sound(archiver)
 
 
 def test_a_line_that_breaks_its_schema_is_accounted_for(archiver):

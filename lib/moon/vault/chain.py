@@ -7,16 +7,44 @@ they stood, after all that could be saved was saved; damage that is not exactly 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from moon import schema
 from moon.documents import LedgerDamage, LedgerLine
-from moon.errors import ArchiveDamaged
 from moon.vault.readable import NEEDED
 
 Line = LedgerLine
 GENESIS = "0" * 64
+CHECK = b', "check": "'
+CHECK_LENGTH = 16
+
+
+def with_check(line: bytes) -> bytes:
+    """A line with a hash of itself at its end: the next line's `prev` proves it only once there is a next line."""
+    return line[:-1] + CHECK + _check(line) + b'"}'
+
+
+def is_as_written(raw: bytes) -> bool | None:
+    """Does a line fit the hash at its end? None for one from before there were such hashes."""
+    line, mark, check = raw.rpartition(CHECK)
+    return check == _check(line + b"}") + b'"}' if mark else None
+
+
+def _check(line: bytes) -> bytes:
+    return hashlib.sha256(line).hexdigest()[:CHECK_LENGTH].encode()
+
+
+def is_changed(raw: bytes, record: Line | None, following: Line | None) -> bool:
+    """Was a line that names a file changed after it was written, so that it proves nothing against the file?
+
+    A line that has no hash of itself is believed unless the line that follows it, where that can be read, denies it.
+    """
+    if record is None or record.get("kind") not in ("archive", "pack") or following is None:
+        return False
+    if is_as_written(raw) is not None:
+        return False
+    return following.get("prev") != hashlib.sha256(raw).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -42,17 +70,17 @@ class Complaint:
         return {"line": self.number, "what": self.what, "sha256": self.sha256, "before": self.before}
 
 
-def complaints(raw_lines: Iterable[tuple[int, bytes]], decode: Callable[[bytes, int], Line]) -> list[Complaint]:
-    """Check every line against the one before it and against its schema."""
+def complaints(lines: Iterable[tuple[bytes, Line | None]]) -> list[Complaint]:
+    """Check every line against the one before it and against its schema. `lines`: its bytes, and its record, None
+    where the line does not count."""
     found: list[Complaint] = []
     accounted: set[tuple[object, ...]] = set()
     before = GENESIS
-    for number, (_, raw) in enumerate(raw_lines, 1):
+    for number, (raw, record) in enumerate(lines, 1):
         own = hashlib.sha256(raw).hexdigest()
-        try:
-            record = decode(raw, number)
-        except ArchiveDamaged as error:
-            found.append(Complaint(number, "unreadable", error.message, own, before))
+        if record is None:
+            words = f"line {number} of the ledger is not a record, or not as it was written"
+            found.append(Complaint(number, "unreadable", words, own, before))
         else:
             foreign = record.get("kind") not in NEEDED
             found += (

@@ -16,7 +16,7 @@ from moon.errors import ArchiveDamaged
 from moon.openclaw.events import event_id
 from moon.vault import segments
 from moon.vault.catalog_database import TABLES
-from moon.vault.ledger import GENESIS, decode, line_hash
+from moon.vault.ledger import GENESIS, decoded, line_hash
 from moon.vault.standing import Line, kept_of, measures
 
 if TYPE_CHECKING:
@@ -33,12 +33,10 @@ def follow(catalog: Catalog) -> None:
     if start == ledger.size():
         return
     moved = _moved(catalog, start)
-    for number, (offset, raw) in enumerate(ledger.raw_lines(start), 1):
+    for offset, raw, record in ledger.read(start):
         with catalog.connection:
-            try:
-                read_in(catalog, decode(raw, number, ledger.path), moved)
-            except ArchiveDamaged:
-                pass  # the line is no record; nothing can be entered for it
+            if record is not None:
+                read_in(catalog, record, moved)
             catalog.set_position(offset, line_hash(raw))
 
 
@@ -59,12 +57,9 @@ def _reset(catalog: Catalog) -> None:
 def _moved(catalog: Catalog, start: int) -> set[str]:
     """The segments that a later line moves or takes out: their own files are gone, and need not be looked for."""
     found: set[str] = set()
-    for number, (_, raw) in enumerate(catalog.ledger.raw_lines(start), 1):
-        if b'"pack"' not in raw and b'"retired"' not in raw:
-            continue
-        try:
-            record = decode(raw, number, catalog.ledger.path)
-        except ArchiveDamaged:
+    for _, raw in catalog.ledger.raw_lines(start):
+        record = decoded(raw) if b'"pack"' in raw or b'"retired"' in raw else None
+        if record is None:
             continue
         if record.get("kind") == "pack":
             found |= {member["archive_path"] for member in record["segments"]}

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from moon import schema
 from moon.clock import now_ms
 from moon.documents import LedgerDamage
-from moon.errors import ArchiveDamaged, HomeUnusable
+from moon.errors import HomeUnusable
 from moon.files import append_line, sync, unusable
 from moon.text import dump_json
 from moon.vault import chain
@@ -43,6 +43,17 @@ def line_hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
+class Read(NamedTuple):
+    """A complete line that was read: the byte offset behind it, its bytes, and its record.
+
+    No record where the line does not count: it is none, or was changed since it was written.
+    """
+
+    end: int
+    raw: bytes
+    record: Line | None
+
+
 class Ledger:
     """The ledger file of one MOON_HOME. Writers hold the cycle lock."""
 
@@ -53,8 +64,9 @@ class Ledger:
         """Add a record, chained and durable. Raises `DocumentInvalid`, and `HomeUnusable` with the ledger as it was."""
         self.mend()
         complete: Line = {**record, "prev": self.tip()}
+        complete.pop("check", None)
         schema.check("archive", complete)
-        data = dump_json(complete).encode()
+        data = chain.with_check(dump_json(complete).encode())
         start = self.size()
         try:
             append_line(self.path, data)
@@ -142,11 +154,23 @@ class Ledger:
         except OSError as error:
             raise unusable(self.path, error) from error
 
+    def read(self, offset: int = 0) -> Iterator[Read]:
+        """Each complete line from a byte offset on. Raises `HomeUnusable`."""
+        held: Read | None = None
+        for end, raw in self.raw_lines(offset):
+            line = Read(end, raw, decoded(raw))
+            if held is not None:
+                changed = chain.is_changed(held.raw, held.record, line.record)
+                yield held._replace(record=None) if changed else held
+            held = line
+        if held is not None:
+            yield held
+
     def numbered(self) -> Iterator[tuple[int, Line]]:
-        """Every line that can be read, with its number from 1."""
-        for number, (_, raw) in enumerate(self.raw_lines(), 1):
-            with contextlib.suppress(ArchiveDamaged):
-                yield number, decode(raw, number, self.path)
+        """Every line that counts, with its number from 1."""
+        for number, line in enumerate(self.read(), 1):
+            if line.record is not None:
+                yield number, line.record
 
     def lines(self) -> Iterator[Line]:
         """Every record that can be read, in order."""
@@ -182,19 +206,13 @@ class Ledger:
 
     def complaints(self) -> list[chain.Complaint]:
         """Everything wrong with the chain or its lines, and whether a `mended` line accounts for it."""
-        return chain.complaints(self.raw_lines(), lambda raw, number: decode(raw, number, self.path))
+        return chain.complaints((line.raw, line.record) for line in self.read())
 
 
-def decode(raw: bytes, number: int, path: Path) -> Line:
-    """Read one ledger line. Raises `ArchiveDamaged`."""
+def decoded(raw: bytes) -> Line | None:
+    """One line of the ledger by itself; None where it is no record, or not as it was written."""
     try:
         record: Any = json.loads(raw)
     except (ValueError, RecursionError):
-        record = None
-    if not is_readable(record):
-        raise ArchiveDamaged(
-            f"line {number} of the ledger is not a record",
-            path=str(path),
-            hint="`moon-archive --repair` takes in again what it named; `moon-archive --verify` names every damage",
-        )
-    return record
+        return None
+    return record if chain.is_as_written(raw) is not False and is_readable(record) else None

@@ -10,7 +10,7 @@ from moon.documents import LedgerDamage
 from moon.errors import ArchiveDamaged
 from moon.files import read_bounded, write_atomic
 from moon.paths import Home
-from moon.vault.ledger import Ledger, decode, line_hash
+from moon.vault.ledger import Ledger, decoded, line_hash
 from moon.vault.set_aside import reads_back
 from moon.vault.standing import Line
 
@@ -40,7 +40,7 @@ def lost_asides(home: Home, ledger: Ledger) -> list[LostAside]:
     before = "0" * 64
     for number, (_, raw) in enumerate(ledger.raw_lines(), 1):
         own = line_hash(raw)
-        record = _read(raw, number, ledger.path) if b'"aside"' in raw or b'"mended"' in raw else {}
+        record = (decoded(raw) if b'"aside"' in raw or b'"mended"' in raw else None) or {}
         if record.get("kind") == "aside":
             entry: LedgerDamage = {"line": number, "what": "lost", "sha256": own, "before": before}
             named.setdefault(record["sha256"], (record, []))[1].append(entry)
@@ -52,13 +52,6 @@ def lost_asides(home: Home, ledger: Ledger) -> list[LostAside]:
         for sha256, (record, entries) in named.items()
         if not reads_back(home, sha256)
     ]
-
-
-def _read(raw: bytes, number: int, path: Path) -> Line:
-    try:
-        return decode(raw, number, path)
-    except ArchiveDamaged:
-        return {}
 
 
 def make_anew(lost: LostAside, stored: Iterable[bytes], copies: Path | None, *, dry_run: bool) -> str:

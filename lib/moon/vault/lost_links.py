@@ -31,7 +31,8 @@ def lost_links(catalog: Catalog, store_sessions: StoreSessions) -> list[Line]:
         path = f"continuity/{document['rollover_id']}.json"
         if path in linked or document["rollover_id"] in _under_way(home):
             continue
-        window = _in_torn_lines(catalog, document) or _in_events(catalog, document, store_sessions)
+        # Events are proven; what is left of a line may be what was changed in it.
+        window = _in_events(catalog, document, store_sessions) or _in_torn_lines(catalog, document)
         if window:
             found.append(_link(document, window))
     return found
