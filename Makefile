@@ -88,10 +88,11 @@ bench: venv ## What a tick and archiving cost, beside something measured in the 
 	$(PY) tests/bench/bench_tick.py
 	$(PY) tests/bench/bench_archive.py
 
-bench-distill: venv ## How much of what was planted the distillers keep, and of long chats (DATA="a.json")
-	$(PIP) -e '.[bench]'
-	$(PY) tests/bench/bench_distill.py
-	$(if $(DATA),$(PY) tests/bench/bench_memory.py $(DATA))
+bench-distill: venv ## What distillers keep of planted facts and of long chats (DATA="a.json"), and how many lines are right (QUICK=1)
+	$(if $(QUICK),,$(PIP) -e '.[bench]')
+	$(PY) tests/bench/bench_distill.py $(if $(QUICK),--length 800)
+	$(PY) tests/bench/bench_precision.py $(if $(QUICK),--length 6000)
+	$(if $(DATA),$(PY) tests/bench/bench_memory.py $(if $(QUICK),--quick) $(DATA))
 
 bench-recall: venv ## How often the right message comes back for a question (DATA="a.json b.json")
 	$(PY) tests/bench/bench_recall.py

@@ -6,25 +6,34 @@ characters. Three things are asked of what is left:
 - *instructions*: of a rule that the user laid down ("Always … when I ask about …"), one line holds most of its words;
 - *numbers*: of a question that is asked later and whose answer is a number that a user's turn holds, one line holds
   that number and a word of the question;
-- *names*: the same for an answer with a name or an identifier;
-- *fragments*: the share of lines that begin or end in the middle of a sentence (less is better).
+- *names*: the same for an answer with a name or an identifier.
 
-The same for TextRank (library `summa`) and for the first and last characters, over what users and assistants said.
+Beside it: the share of lines that begin or end in the middle of a sentence (*fragments*), the lines with a word that
+nobody said (*foreign*), and the CPU seconds for a megabyte.
+
+The same for the first and last characters of what users and assistants said, and for TextRank (library `summa`) over
+what users said: the facts stand there, and over everything it takes an hour. `--quick` asks a quarter of the chats and
+leaves TextRank out.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lines import foreign, is_fragment
+
 from moon.distill.local_distiller import distill_locally
-from moon.distill.turns import Turn
+from moon.distill.turns import USER, Turn
 from moon.distillations import LISTS
 
 LENGTHS = (1500, 3000, 6000)
@@ -35,6 +44,8 @@ LONGEST_RULE = 250
 KEPT_WORDS = 0.6
 # The distiller was tuned on every other chat; of the rest only totals were looked at.
 HALVES = {"tuned": slice(0, None, 2), "held-out": slice(1, None, 2), "all": slice(None)}
+QUICK = slice(1, None, 4)
+LITERAL = ("commands", "identifiers")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w.]*\d)")
 NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*\b")
 WORD = re.compile(r"[A-Za-z]{4,}")
@@ -176,12 +187,6 @@ def survives(fact: Fact, lines: Iterable[str]) -> bool:
     return False
 
 
-def is_fragment(line: str) -> bool:
-    """Does a line begin in the middle of a sentence, or end before what it announces?"""
-    text = line.strip()
-    return bool(re.match(r"[a-z]+[,;]? |[,;.)\]]", text)) or text.endswith((":", ",", ";", "(", " and", " or", " the"))
-
-
 def local(chat: Chat, length: int) -> list[str]:
     """The distillations of every session, a line an item; each session has an equal share of the room."""
     share = length // max(1, len(chat.sessions))
@@ -192,14 +197,6 @@ def local(chat: Chat, length: int) -> list[str]:
     return lines
 
 
-def prose(chat: Chat, length: int) -> list[str]:
-    """The lines of the lists that are sentences."""
-    share = length // max(1, len(chat.sessions))
-    literal = ("commands", "identifiers")
-    lists = [distill_locally(turns, share).texts() for turns in chat.sessions]
-    return [text for each in lists for name in LISTS if name not in literal for text in each[name]]
-
-
 def lead_and_tail(chat: Chat, length: int) -> list[str]:
     """The first and last characters of each session."""
     share = length // max(1, len(chat.sessions))
@@ -208,6 +205,67 @@ def lead_and_tail(chat: Chat, length: int) -> list[str]:
         text = "\n".join(turn.text for turn in turns)
         lines += (text[: share // 2] + "\n" + text[-(share // 2) :]).split("\n")
     return lines
+
+
+def textrank(chat: Chat, length: int) -> list[str]:
+    """The most central sentences of what the user said in each session, as many as fit."""
+    share = length // max(1, len(chat.sessions))
+    lines: list[str] = []
+    for turns in chat.sessions:
+        room = share
+        for sentence in _ranked("\n".join(turn.text for turn in turns if turn.role == USER)):
+            if len(sentence) + 1 <= room:
+                lines.append(sentence)
+                room -= len(sentence) + 1
+    return lines
+
+
+@cache
+def _ranked(text: str) -> tuple[str, ...]:
+    scored = importlib.import_module("summa.summarizer").summarize(text, ratio=1.0, scores=True, split=True)
+    return tuple(sentence for sentence, _ in sorted(scored, key=lambda pair: -pair[1]))
+
+
+def has_textrank() -> bool:
+    """Whether the library is there."""
+    try:
+        importlib.import_module("summa.summarizer")
+    except ImportError:
+        return False
+    return True
+
+
+@dataclass
+class Quality:
+    """What is asked of every line: lines of prose and how many are no whole ones, lines that nobody said, and cost."""
+
+    prose: int = 0
+    fragments: int = 0
+    foreign: int = 0
+    seconds: float = 0.0
+    characters: int = 0
+
+    def __str__(self) -> str:
+        share = self.fragments / max(1, self.prose)
+        cost = self.seconds / max(1, self.characters) * 1e6
+        return f"fragments {share:.4f} of {self.prose} lines, foreign {self.foreign}, {cost:.2f} s CPU per MB"
+
+
+def quality(chats: Iterable[Chat], length: int) -> Quality:
+    """Look at every line that the local distiller makes of these chats."""
+    found = Quality()
+    for chat in chats:
+        share = length // max(1, len(chat.sessions))
+        for turns in chat.sessions:
+            start = time.process_time()
+            lists = distill_locally(turns, share).texts()
+            found.seconds += time.process_time() - start
+            found.characters += sum(len(turn.text) for turn in turns)
+            prose = [text for name in LISTS if name not in LITERAL for text in lists[name]]
+            found.prose += len(prose)
+            found.fragments += sum(map(is_fragment, prose))
+            found.foreign += len(foreign((text for texts in lists.values() for text in texts), turns))
+    return found
 
 
 def measure(chats: list[Chat], method: Summarise, length: int) -> dict[str, float]:
@@ -223,32 +281,39 @@ def measure(chats: list[Chat], method: Summarise, length: int) -> dict[str, floa
     return {**shares, "characters": taken / max(1, len(chats))}
 
 
+KINDS = ("instructions", "numbers", "names")
+
+
+def report(chats: list[Chat], methods: dict[str, Summarise], lengths: Iterable[int]) -> Iterator[str]:
+    """The table of a set, line by line."""
+    counts = {kind: sum(fact.kind == kind for chat in chats for fact in chat.facts) for kind in KINDS}
+    yield f"{len(chats)} chats, " + ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    for length in lengths:
+        for name, method in methods.items():
+            row = measure(chats, method, length)
+            shares = "".join(f"{kind} {row[kind]:.3f}  " for kind in KINDS)
+            yield f"  {length:>6} {name:<12}{shares}{row['characters']:.0f} characters"
+        yield f"  {length:>6} {'':<12}{quality(chats, length)}"
+
+
 def main(arguments: list[str]) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", type=Path, help="retrieval sets of long chats")
     parser.add_argument("--length", type=int, nargs="+", default=LENGTHS, help="characters a chat may take")
     parser.add_argument("--half", choices=("tuned", "held-out", "all"), default="all", help="every other chat of a set")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the chats, without TextRank")
     parser.add_argument("--show", default="", help="print every line of the chat of this name")
     options = parser.parse_args(arguments)
+    methods: dict[str, Summarise] = {"moon local": local, "lead/tail": lead_and_tail}
+    if not options.quick and has_textrank():
+        methods["TextRank"] = textrank
     for path in options.data:
-        chats = load(path)[HALVES[options.half]]
-        counts = {
-            kind: sum(fact.kind == kind for chat in chats for fact in chat.facts)
-            for kind in ("instructions", "numbers", "names")
-        }
-        print(f"{path.name}: {len(chats)} chats, " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
-        for length in options.length:
-            for name, method in (("moon local", local), ("lead/tail", lead_and_tail)):
-                row = measure(chats, method, length)
-                print(
-                    f"  {length:>6} {name:<12}"
-                    + "".join(f"{kind} {row[kind]:.3f}  " for kind in counts)
-                    + f"{row['characters']:.0f} characters"
-                )
-            lines = [line for chat in chats for line in prose(chat, length)]
-            share = sum(map(is_fragment, lines)) / max(1, len(lines))
-            print(f"  {length:>6} fragments   {share:.3f} of {len(lines)} lines")
+        chats = load(path)
+        chats = chats[QUICK] if options.quick else chats[HALVES[options.half]]
+        print(f"{path.name}: ", end="")
+        for line in report(chats, methods, options.length):
+            print(line, flush=True)
         for chat in chats:
             if chat.name == options.show:
                 print("\n".join(local(chat, options.length[-1])))
@@ -256,5 +321,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2] / "lib"))
     raise SystemExit(main(sys.argv[1:]))
