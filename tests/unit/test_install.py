@@ -279,6 +279,31 @@ def test_units_pass_systemds_own_check(tmp_path: Path, monkeypatch: pytest.Monke
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def exposure(unit: Path, checker: str) -> float:
+    """How exposed systemd finds a service: 10 is naked."""
+    done = subprocess.run(
+        [checker, "security", "--offline=true", "--no-pager", str(unit)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout.rpartition("moon-sample.service: ")[2].split()[0])
+
+
+def test_system_wide_drop_in_is_accepted_and_shuts_the_service_in(tmp_path: Path) -> None:
+    unit = tmp_path / "moon-sample.service"
+    unit.write_text(service_text(Path("/bin/true")))
+    drop_in = tmp_path / "moon-sample.service.d" / "system-wide.conf"
+    drop_in.parent.mkdir()
+    text = (REPO / "systemd" / "system-wide.conf").read_text()
+    assert text.count("USER") >= 3
+    checker = shutil.which("systemd-analyze")
+    if checker is not None:
+        alone = exposure(unit, checker)
+        drop_in.write_text(text.replace("USER", "daemon"))
+        done = subprocess.run([checker, "verify", str(unit)], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert exposure(unit, checker) < 2.5 < alone
+
+
 def test_property_list_is_read_back_as_meant() -> None:
     template = (REPO / "launchd" / "local.moon.sample.plist").read_text()
     environment = {"PATH": "/usr/bin:/opt/<odd>&", "MOON_HOME": "/m"}
