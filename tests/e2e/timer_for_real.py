@@ -2,8 +2,8 @@
 
     unshare --mount --pid --fork --mount-proc --kill-child python tests/e2e/timer_for_real.py FOLDER
 
-Needs root, systemd and systemd-journald; neither has to be what this machine was started with. Everything lies in
-FOLDER or in file systems that nobody else sees, and ends with this process. What was seen is printed as one JSON object.
+Needs root, systemd and systemd-journald; neither has to be what this machine was started with. All of it lies in
+FOLDER or in file systems that nobody else sees, and ends with this process. It prints what was seen as one JSON object.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def test_what_nobody_has_is_retired_and_the_rest_keeps_its_place(archiver):
         discard(archiver.home)
     is_sound(archiver)
     checked = verify(archiver.home)
-    assert checked.retired == 1 and "1 events retired" in checked.describe()
+    assert checked.retired == 1 and "1 event retired" in checked.describe()
     (record,) = [line for line in Ledger(archiver.home.ledger).lines() if line["kind"] == "retired"]
     assert (record["events"], record["lost"], record["first_event_id"], record["session_id"]) == (4, 1, "s1-u2", "s1")
     (kept,) = list(archiver.home.quarantine.glob("*.jsonl"))

@@ -17,6 +17,7 @@ from moon.clock import local_date, now_ms, now_text
 from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import remove_abandoned, sync_folder, unusable
+from moon.text import counted
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Segment
 from moon.vault.following import read_pack
@@ -41,8 +42,8 @@ class Packed:
 
     def describe(self) -> str:
         """One line in words."""
-        words = f"{self.joined} archives with {self.events} events joined into {len(self.packs)}"
-        words += f"; {self.left} packs are left for the next run" if self.left else ""
+        words = f"{counted(self.joined, 'archive')} with {counted(self.events, 'event')} joined into {len(self.packs)}"
+        words += f"; {counted(self.left, 'pack')} left for the next run" if self.left else ""
         return words + "".join(f"; {problem.message}" for problem in self.problems)
 
 

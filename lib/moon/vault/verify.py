@@ -9,6 +9,7 @@ from pathlib import Path
 from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.paths import Home
+from moon.text import counted
 from moon.vault import segments
 from moon.vault.ledger import Ledger
 from moon.vault.lost_asides import lost_asides
@@ -30,11 +31,12 @@ class Verified:
 
     def describe(self) -> str:
         """One line in words."""
-        read = f"{self.segments} archives, {self.events} events, {self.bytes} bytes read back"
-        words = f"{read}; {len(self.errors)} damaged" if self.errors else f"{read}; all as recorded"
+        amount = f"{counted(self.segments, 'archive')}, {counted(self.events, 'event')}, {counted(self.bytes, 'byte')}"
+        state = f"{len(self.errors)} damaged" if self.errors else "all as recorded"
+        words = f"{amount} read back; {state}"
         return (
             words
-            + (f"; {self.retired} events retired" if self.retired else "")
+            + (f"; {counted(self.retired, 'event')} retired" if self.retired else "")
             + "".join(f"; {note}" for note in self.notes)
         )
 
