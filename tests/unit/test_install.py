@@ -16,7 +16,7 @@ from tests.support.events import conversation
 from tests.support.stores import SqliteStoreBuilder
 
 from moon import schema
-from moon.cli.install import commands
+from moon.cli.install import commands, gather
 from moon.errors import MoonError
 from moon.install import first_look, installation, machine_facts, skills
 from moon.install.install_plan import Facts, plan, workspaces
@@ -56,7 +56,7 @@ def recorded(machine: Path) -> list[str]:
 
 def install(prefix: Path | None = None) -> installation.Outcome:
     home = Home.from_environment()
-    facts = machine_facts.gather(home, prefix or Path("~/.local"), commands())
+    facts = gather(home, prefix or Path("~/.local"))
     return installation.install(home, facts, plan(facts))
 
 

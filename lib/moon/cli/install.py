@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from moon import output
 from moon.cli.launch import TOOLS
 from moon.cli.parser import Parser
+from moon.cli.shell_help import pages
 from moon.install import first_look, installation, machine_facts
-from moon.install.install_plan import Link, plan
+from moon.install.install_plan import Facts, Link, plan
 from moon.paths import Home
 from moon.report import Report
 
@@ -36,7 +38,7 @@ def main(arguments: list[str]) -> int:
             output.tell(*[f"would remove {each}" for each in installation.removable(home)])
             return 0
         return finish(installation.uninstall(home), [], options.json)
-    facts = machine_facts.gather(home, options.prefix, commands())
+    facts = gather(home, options.prefix)
     wanted = plan(facts)
     if options.dry_run:
         for each in wanted.things:
@@ -47,6 +49,11 @@ def main(arguments: list[str]) -> int:
     assert outcome.timer is not None
     look = first_look.lines(facts, config, outcome.timer, machine_facts.workspaces(config))
     return finish(outcome, look, options.json)
+
+
+def gather(home: Home, prefix: Path) -> Facts:
+    """The facts of this machine, with what the command lines know: their names, their completions, their manuals."""
+    return replace(machine_facts.gather(home, prefix, commands()), shell_help=tuple(pages()))
 
 
 def commands() -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import difflib
+import re
+from typing import Any, NoReturn
 
 from moon import __version__
 from moon.errors import UsageWrong
@@ -15,6 +17,18 @@ exit codes:
   2 wrong usage                 128+n ended by signal n
   3 done in part
 """
+
+
+# Asks a tool's `main` for its parser instead of work: completions and manual pages are made from it.
+HAND_OVER = "--hand-over-the-parser"
+
+
+class ParserHandedOver(Exception):
+    """Carries the parser to whoever asked for it."""
+
+    def __init__(self, parser: Parser) -> None:
+        super().__init__()
+        self.parser = parser
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,5 +44,20 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--version", action="version", version=f"{tool} {__version__}")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As `argparse` does, or hand over the parser."""
+        if args == [HAND_OVER]:
+            raise ParserHandedOver(self)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        raise UsageWrong(message, hint=f"see `{self.prog} --help`")
+        near = self._nearest_option(message)
+        raise UsageWrong(
+            message, hint=f"did you mean {near}? see `{self.prog} --help`" if near else f"see `{self.prog} --help`"
+        )
+
+    def _nearest_option(self, message: str) -> str:
+        """What was most likely meant by the first option that this tool does not have."""
+        unknown = re.search(r"unrecognized arguments: .*?(--[\w-]+)", message)
+        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        return near[0] if near else ""

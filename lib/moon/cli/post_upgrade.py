@@ -7,12 +7,12 @@ from pathlib import Path
 from moon import config as configuration
 from moon import output
 from moon.cli.index import rebuild_all
-from moon.cli.install import commands
+from moon.cli.install import gather
 from moon.cli.parser import Parser
 from moon.config import Config
 from moon.errors import MoonError
 from moon.fulltext import IndexVersion, open_writer
-from moon.install import install_manifest, installation, machine_facts
+from moon.install import install_manifest, installation
 from moon.install.install_plan import plan
 from moon.openclaw.locate import open_stores
 from moon.paths import Home
@@ -62,7 +62,7 @@ def renew_installation(home: Home, config: Config) -> Step:
         return ["installation: none; `moon-install` makes one"], False
     links = [Path(each["path"]) for each in manifest.made.values() if each["kind"] == "link"]
     prefix = links[0].parent.parent if links else Path("~/.local")
-    facts = machine_facts.gather(home, prefix, commands())
+    facts = gather(home, prefix)
     outcome = installation.install(home, facts, plan(facts))
     state = f"{counted(len(outcome.made), 'file')} renewed" if outcome.made else "up to date"
     timer = [f"timer: {outcome.timer.words}"] if outcome.timer else []

@@ -36,6 +36,8 @@ class Facts:
     example: str
     skill: str
     workspaces: tuple[Path, ...] = ()
+    # Completions and manual pages: (path below the prefix, content).
+    shell_help: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def plan(facts: Facts) -> Plan:
     texts = [*_units(facts), Text(facts.config_file, facts.example, only_if_missing=True)]
     if facts.skill:
         texts += [Text(each / "skills" / SKILL_NAME / "SKILL.md", facts.skill) for each in facts.workspaces]
+    texts += [Text(facts.prefix / place, content) for place, content in facts.shell_help]
     return Plan(links, tuple(texts), "launchd" if facts.platform == "darwin" else "systemd")
 
 
