@@ -100,7 +100,7 @@ bench-recall: venv ## How often the right message comes back for a question (DAT
 bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=…, EVENTS=1000000)
 	$(PY) tests/bench/bench_recall_speed.py
 
-docs: $(VENV)/.core ## Write moon.yaml.example and docs/configuration.md anew from the schema
+docs: $(VENV)/.core ## Write what is rendered: moon.yaml.example, docs/configuration.md, docs/troubleshooting.md
 	$(PY) -E -s lib/launch.py docs
 
 install: $(VENV)/.full ## Link the executables into PREFIX/bin and start the timer

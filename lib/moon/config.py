@@ -17,7 +17,7 @@ from moon.clock import zone
 from moon.errors import ConfigInvalid, MoonError
 from moon.files import read_bounded, write_atomic
 from moon.paths import Home
-from moon.trust import refuse_what_others_write
+from moon.trust import NotTrusted, refuse_what_others_write
 
 # hashlib would load OpenSSL, which takes longer than all else that an idle tick does with its configuration.
 try:
@@ -189,6 +189,41 @@ def load(home: Home) -> Config:
         values = resolve(data, overrides, str(home.config_file))
         _cache(home, key, values, overrides)
     return Config(values)
+
+
+def load_to_read(home: Home) -> tuple[Config, ConfigInvalid | None]:
+    """For tools that change nothing: a configuration in any case, and what is wrong with the one there is.
+
+    In place of one that cannot be understood comes the last that could, or the defaults. Raises `NotTrusted`: what
+    somebody else wrote is no typing error.
+    """
+    try:
+        return load(home), None
+    except NotTrusted:
+        raise
+    except ConfigInvalid as error:
+        return Config(_last_valid(home) or resolve(b"", {}, "")), error
+
+
+def _last_valid(home: Home) -> Values | None:
+    """The values that were kept last, those from the environment asked for again."""
+    plain = resolve(b"", {}, "")
+    try:
+        cached = json.loads(read_bounded(home.cache / "config.json"))
+        values: Values = cached["values"]
+        for name, (path, target) in cached["environment"].items():
+            text = os.environ.get(name)
+            _put(values, path, _get(plain, path) if text is None else _from_text(text, target))
+    except (OSError, MoonError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    shape = schema.load_schema("config")
+    return None if schema.problems("config", values) or [*unknown_keys(values, shape)] else values
+
+
+def _get(values: Values, path: list[str]) -> Any:
+    for part in path:
+        values = values[part]
+    return values
 
 
 def defaults() -> Config:

@@ -17,16 +17,25 @@ LOCKED = 75
 CONFIG = 78
 
 
+def known_remedy(code: str, path: str) -> str:
+    """What moon.remedies says about this code; empty when it says nothing."""
+    from moon import remedies
+
+    return remedies.hint_for(code, path) if remedies.is_known(code) else ""
+
+
 class MoonError(Exception):
     """Base of all errors that Moon reports in words."""
 
     code = "failed"
     exit_code = FAILED
 
-    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", path: str = "", code: str = "") -> None:
+        """`code`: a finer one than that of the class. Without a hint the remedy of the code is taken, if it has one."""
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.code = code or self.code
+        self.hint = hint or known_remedy(self.code, path)
         self.path = path
 
     def as_dict(self) -> Problem:
@@ -152,13 +161,13 @@ class DatabaseFailed(MoonError):
 
 
 def database_failed(error: Exception, path: str = "") -> DatabaseFailed:
-    """Words and a remedy for an error that SQLite raised."""
-    hint = "try again; see `moon-verify`"
-    if "full" in str(error) or "disk I/O" in str(error):
-        hint = "is the disk full? free some room, the next run goes on where this one stopped"
-    elif "malformed" in str(error):
-        hint = "remove the folder index/ in MOON_HOME; it is made again from the archives"
-    made = DatabaseFailed(f"cannot use {path or 'a database'}: {error}", path=path, hint=hint)
+    """Words, and the code whose remedy is true, for an error that SQLite raised."""
+    code = DatabaseFailed.code
+    if "is full" in str(error) or "disk I/O" in str(error):
+        code = "disk_full"
+    elif "readonly" in str(error) or "unable to open" in str(error):
+        code = "no_permission"
+    made = DatabaseFailed(f"cannot use {path or 'a database'}: {error}", path=path, code=code)
     made.__cause__ = error
     return made
 

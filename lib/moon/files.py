@@ -36,16 +36,15 @@ def make_private(folder: Path) -> Path:
 
 def unusable(path: Path, error: OSError) -> HomeUnusable:
     """Turn an operating system error about a file of ours into words and a remedy."""
-    hints = {
-        errno.ENOSPC: "the disk is full: free some room, the next run goes on where this one stopped",
-        errno.EDQUOT: "the disk quota is used up: free some room, the next run goes on where this one stopped",
-        errno.EACCES: "make it readable and writable for the user that runs Moon, or set MOON_HOME elsewhere",
-        errno.EPERM: "make it readable and writable for the user that runs Moon, or set MOON_HOME elsewhere",
-        errno.EROFS: "the file system is read-only: set MOON_HOME to a folder that can be written",
-        errno.ENOTDIR: "something in this path is a file, not a folder: set MOON_HOME elsewhere or move the file",
+    codes = {
+        errno.ENOSPC: "disk_full",
+        errno.EDQUOT: "disk_full",
+        errno.EACCES: "no_permission",
+        errno.EPERM: "no_permission",
+        errno.EROFS: "read_only",
     }
-    hint = hints.get(error.errno or 0, "see `moon-verify`, which checks MOON_HOME and its permissions")
-    return HomeUnusable(f"cannot use {path}: {error.strerror or error}", hint=hint, path=str(path))
+    code = codes.get(error.errno or 0, HomeUnusable.code)
+    return HomeUnusable(f"cannot use {path}: {error.strerror or error}", path=str(path), code=code)
 
 
 @contextlib.contextmanager
@@ -94,6 +93,25 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace a file's content in one step. Raises `HomeUnusable` (full disk, no permission)."""
     with atomic_writer(path) as descriptor:
         write_all(descriptor, data.encode() if isinstance(data, str) else data)
+
+
+def replace_quickly(path: Path, data: bytes) -> None:
+    """Replace a file in one step without waiting for the disk: for what a crash of the machine may lose.
+
+    Raises `OSError`.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb", opener=_private) as stream:
+            stream.write(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def sync(descriptor: int) -> None:

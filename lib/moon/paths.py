@@ -56,8 +56,8 @@ class Home:
         return self.state / "moon_state.json"
 
     @property
-    def heartbeat(self) -> Path:
-        return self.state / "heartbeat"
+    def health_file(self) -> Path:
+        return self.state / "health.json"
 
     @property
     def lock_file(self) -> Path:

@@ -27,7 +27,7 @@ STEPS = {
     "watch",
     "install",
 }
-SHARED = {"openclaw", "vault", "fulltext", "model", "cycle", "guard", "projection"}
+SHARED = {"openclaw", "vault", "fulltext", "model", "cycle", "guard", "health", "projection"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HEAVY = ("yaml", "jsonschema", "requests", "websockets", "google", "mcp", "zstandard", "dateutil", "kingfisher_sdk")
 

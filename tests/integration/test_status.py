@@ -22,7 +22,19 @@ def moon(tmp_path: Path) -> Moon:
 
 
 def status(moon: Moon, **env: str) -> dict:
-    return moon.ok("status", "--json", env=env).json()
+    """The document; the exit code agrees with it."""
+    done = moon.run("status", "--json", env=env)
+    document = done.json()
+    assert done.code == any(each["needs_person"] for each in document["problems"]), done.stderr
+    return document
+
+
+def words(moon: Moon, *arguments: str, **env: str) -> str:
+    return moon.run("status", *arguments, env=env).stdout.decode()
+
+
+def codes(document: dict) -> list[str]:
+    return [each["code"] for each in document["problems"]]
 
 
 def later(seconds: int) -> str:
@@ -36,8 +48,8 @@ def session(document: dict, key: str) -> dict:
 def test_before_anything_ran(tmp_path: Path) -> None:
     moon = Moon(tmp_path)
     document = status(moon)
-    assert document["set_up"] is False and document["problems"] == []
-    assert "moon-sample" in moon.ok("status").stdout.decode()
+    assert document["set_up"] is False and codes(document) == ["never_looked"]
+    assert "moon-sample" in words(moon)
     assert not moon.home.root.exists()
 
 
@@ -47,6 +59,7 @@ def test_after_a_tick(moon: Moon) -> None:
     assert document["heartbeat"] == {
         "at": format_ms(NOW_MS),
         "age_seconds": 20,
+        "ahead_seconds": 0,
         "interval_seconds": 30,
         "late": False,
     }
@@ -74,15 +87,15 @@ def test_a_timer_that_stopped_shows(moon: Moon, seconds: int, late: bool) -> Non
     moon.run("sample")
     document = status(moon, MOON_NOW=later(seconds))
     assert document["heartbeat"]["late"] is late
-    words = moon.ok("status", env={"MOON_NOW": later(seconds)}).stdout.decode()
-    assert ("LATE" in words) is late
+    assert codes(document) == (["timer_stopped"] if late else [])
+    assert ("LATE" in words(moon, MOON_NOW=later(seconds))) is late
 
 
 def test_archives_without_index_are_counted_as_lag(moon: Moon) -> None:
     moon.ok("archive", "--all")
     document = status(moon)
     assert document["index"] == {"archives": 0, "messages": 0, "lag": len(moon.ledger())}
-    assert "NOT yet indexed" in moon.ok("status").stdout.decode()
+    assert "NOT yet indexed" in words(moon)
     moon.ok("index", "--all")
     assert status(moon)["index"]["lag"] == 0
 
@@ -99,7 +112,7 @@ def test_it_neither_waits_for_the_lock_nor_changes_anything(moon: Moon) -> None:
     with moon.home.lock_file.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         status(moon)
-        moon.ok("status")
+        words(moon)
     after = files_below(moon.home.root)
     # A reader of an SQLite database in WAL mode makes these; they hold nothing.
     assert {name: data for name, data in after.items() if not name.endswith(("-shm", "-wal"))} == before
@@ -118,7 +131,7 @@ def test_an_unfinished_cycle_shows_with_its_next_station(moon: Moon) -> None:
         "next_station": "index",
         "resumed": 0,
     }
-    assert "next index" in moon.ok("status").stdout.decode()
+    assert "next index" in words(moon)
 
 
 @pytest.mark.parametrize("victim", ["state/moon_state.json", "index/recall.sqlite", "archives/ledger.jsonl", "cycle"])
@@ -130,13 +143,17 @@ def test_a_part_that_cannot_be_read_is_a_problem_of_its_own(moon: Moon, victim: 
     assert len(document["problems"]) == 1
     assert document["problems"][0]["path"].endswith(path.name) and document["problems"][0]["hint"]
     assert document["disk"]["raw_bytes"] > 0
-    assert "problem:" in moon.ok("status").stdout.decode()
+    assert words(moon).startswith("1 problem, which needs you\n! ")
 
 
 def test_spent_model_calls_of_today_only(moon: Moon) -> None:
     moon.run("sample")
     spent = {"day": "2026-11-22", "calls": 4, "tokens": 9000}
-    circuits = {"gemini": {"failures": 3, "open_until": later(600)}, "openai": {"failures": 1, "open_until": None}}
+    why = {"code": "model_key_refused", "reason": "HTTP 401: the key was refused"}
+    circuits = {
+        "gemini": {"failures": 3, "open_until": later(600), **why},
+        "openai": {"failures": 1, "open_until": None},
+    }
     memory = {"schema": "moon.models/1", "circuits": circuits, "withdrawn": {}, "told": {}, "spent": spent}
     (moon.home.state / "models.json").write_text(json.dumps(memory))
     env = {"MOON_TIMEZONE": "UTC"}
@@ -149,9 +166,11 @@ def test_spent_model_calls_of_today_only(moon: Moon) -> None:
         "calls_per_day": 200,
         "tokens_per_day": 2_000_000,
         "waiting": {"gemini": later(600)},
+        "reasons": {"gemini": "HTTP 401: the key was refused"},
     }
     tomorrow = status(moon, **env, MOON_NOW=later(86_400))["distillation"]
     assert (tomorrow["calls"], tomorrow["waiting"]) == (0, {})
+    assert "left alone until" in words(moon, **env) and "the key was refused" in words(moon, **env)
 
 
 def test_keys_cannot_reach_the_terminal_with_control_characters(moon: Moon) -> None:
@@ -159,8 +178,8 @@ def test_keys_cannot_reach_the_terminal_with_control_characters(moon: Moon) -> N
     state = json.loads(moon.home.state_file.read_bytes())
     state["sessions"][0]["session_key"] = "agent:main:\x1b[31mred\nline"
     moon.home.state_file.write_text(json.dumps(state))
-    words = moon.ok("status").stdout.decode()
-    assert "\x1b" not in words and "agent:main:\\x1b[31mred line" in words
+    said = words(moon)
+    assert "\x1b" not in said and "agent:main:\\x1b[31mred line" in said
 
 
 def test_an_audit_log_with_broken_lines(moon: Moon) -> None:

@@ -1,20 +1,28 @@
-"""`python lib/launch.py docs`, which `make docs` calls: texts that are rendered from the configuration's schema."""
+"""`python lib/launch.py docs`, which `make docs` calls: texts rendered from the schema of the configuration and the
+table of remedies.
+"""
 
 from __future__ import annotations
 
-from moon import resources, schema
+from moon import remedies, resources, schema
 from moon.cli.parser import Parser
 from moon.install import config_pages
+from moon.install.trouble_page import render_troubleshooting
 
 EXAMPLES = """\
-  make docs                       write moon.yaml.example and docs/configuration.md
+  make docs    write moon.yaml.example, docs/configuration.md and docs/troubleshooting.md
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Write both; returns the exit code."""
-    Parser("moon-docs", "Render moon.yaml.example and docs/configuration.md.", EXAMPLES).parse_args(arguments)
+    """Write them; returns the exit code."""
+    Parser("moon-docs", "Write the pages that are rendered.", EXAMPLES).parse_args(arguments)
     shape = schema.load_schema("config")
-    (resources.CHECKOUT / "moon.yaml.example").write_text(config_pages.render_example(shape), "utf-8")
-    (resources.CHECKOUT / "docs" / "configuration.md").write_text(config_pages.render_reference(shape), "utf-8")
+    pages = {
+        "moon.yaml.example": config_pages.render_example(shape),
+        "docs/configuration.md": config_pages.render_reference(shape),
+        "docs/troubleshooting.md": render_troubleshooting(remedies.table().values()),
+    }
+    for name, text in pages.items():
+        (resources.CHECKOUT / name).write_text(text, "utf-8")
     return 0

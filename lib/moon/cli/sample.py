@@ -14,9 +14,12 @@ from moon.clock import format_ms, now_ms
 from moon.cycle import session_states as states
 from moon.errors import DONE, FAILED, PARTIAL, MoonError
 from moon.files import Lock
+from moon.health import noting
+from moon.health.problems import Subject
 from moon.log_parts import set_aside_when_full
 from moon.paths import Home, launchd_log
 from moon.sampling import sampler
+from moon.trust import NotTrusted
 
 LAUNCHD_LOG_BYTES = 4 << 20
 EXAMPLES = """\
@@ -30,10 +33,15 @@ def main(arguments: list[str]) -> int:
     """Run one tick and return its exit code; does not return when a station is started."""
     options = parse(arguments)
     home = Home.from_environment()
-    config = configuration.load(home)
     if options.no_exec:
-        return show(home, config)
-    return tick(home, config, options.json)
+        return show(home, configuration.load(home))
+    try:
+        return tick(home, configuration.load(home), options.json)
+    except NotTrusted:
+        raise  # what somebody else may write is not written to
+    except Exception as error:  # whatever it is: it is kept for moon-status, and said by whoever called
+        noting.note_crash(home, noting.LOOK, error)
+        raise
 
 
 class Options(NamedTuple):
@@ -70,12 +78,13 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     state, problem = states.load(home)
     if problem is not None:
         say_error("moon-sample", problem)
-    now = now_ms()
+    now, looked_before = now_ms(), state.heartbeat
     state.heartbeat = now
     sampler.take_up(home, state, lock, now)
     sample = sampler.look(home, config, state, now)
     said = set(state.notices)
     sampler.remember(home, config, state, sample, now)
+    noting.note_tick(home, sample.failures, lambda *about: is_still_due(home, state, *about), looked_before, now)
     if as_json:
         print_usage(sample, now)
     for error in sample.problems:
@@ -87,6 +96,21 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
         sampler.start(home, document, lock)
     states.save(home, state)
     return exit_code(sample)
+
+
+def is_still_due(home: Home, state: states.State, station: str, subject: Subject) -> bool:
+    """Has this station anything left to do for that session?"""
+    agent, key, session_id = subject
+    session, owed = state.sessions.get((agent, key)), state.owed.get((agent, session_id))
+    if owed is not None and station in owed.stations:
+        return True
+    if session is None:
+        return False
+    if station == "rollover" and home.rollover_journal(agent, key).exists():
+        return True
+    if station == "distill" and session.undistilled:
+        return True
+    return session.session_id == session_id and station in session.pending
 
 
 def bound_launchd_log() -> None:

@@ -1,30 +1,68 @@
-"""moon-status: what Moon did last, what waits, and how much it keeps. Only reads; never waits."""
+"""moon-status: what is wrong, what Moon did last, what waits, and how much it keeps. Only reads; never waits."""
 
 from __future__ import annotations
 
-from moon import config as configuration
+import os
+from pathlib import Path
+from typing import Any
+
 from moon import output
 from moon.cli.parser import Parser
+from moon.errors import DONE, FAILED
+from moon.files import unusable, write_atomic
 from moon.paths import Home
+from moon.status.metrics import as_metrics
 from moon.status.status_facts import as_json, gather
-from moon.status.status_text import describe
+from moon.status.status_problems import needs_person
+from moon.status.status_text import check_line, describe
 
 EXAMPLES = """\
-  moon-status
-  moon-status --json | jq .heartbeat
+  moon-status                                  problems first; exit code 1 when one needs you
+  moon-status --check                          one line, for monitoring
+  moon-status --prometheus /var/lib/node_exporter/moon.prom
+  moon-status --json | jq .problems
   moon-status --json | jq -r '.sessions[] | select(.pending != []) | .session_key'
 """
+STDOUT = "-"
+# Metrics hold numbers only, and node_exporter is another user.
+READABLE = 0o644
 
 
 def main(arguments: list[str]) -> int:
-    """Print the status; 0 whatever it says."""
-    parser = Parser("moon-status", "Say what Moon did last, what waits, and how much it keeps.", EXAMPLES)
-    parser.add_argument("--json", action="store_true", help="print the status document")
+    """Print the status; 0 when all is well or passes by itself, 1 when something needs a person."""
+    parser = Parser(
+        "moon-status", "Say what is wrong, what Moon did last, what waits, and how much it keeps.", EXAMPLES
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the status document")
+    form.add_argument("--check", action="store_true", help="print one line, for monitoring")
+    form.add_argument(
+        "--prometheus",
+        metavar="FILE",
+        help="write metrics for node_exporter's textfile collector (- for standard output)",
+    )
+    parser.add_argument("--all", action="store_true", help="list every session")
     options = parser.parse_args(arguments)
-    home = Home.from_environment()
-    document = gather(home, configuration.load(home))
+    document = gather(Home.from_environment())
     if options.json:
         output.put(as_json(document))
+    elif options.check:
+        output.tell(check_line(document))
+    elif options.prometheus:
+        write_metrics(document, options.prometheus)
+        return DONE  # the alarm is the collector's business
     else:
-        output.tell(*describe(document))
-    return 0
+        output.tell(*describe(document, everything=options.all))
+    return FAILED if needs_person(document) else DONE
+
+
+def write_metrics(document: dict[str, Any], target: str) -> None:
+    """Write the metrics in one step, so that no collector reads a part. Raises `HomeUnusable`."""
+    if target == STDOUT:
+        output.put(as_metrics(document))
+        return
+    path = Path(target).expanduser()
+    if not path.parent.is_dir():
+        raise unusable(path.parent, FileNotFoundError(2, os.strerror(2), str(path.parent)))
+    write_atomic(path, as_metrics(document))
+    path.chmod(READABLE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from moon import schema
 from moon.clock import format_ms, now_ms, parse_ms
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
-from moon.files import atomic_writer, read_bounded, write_all
+from moon.files import atomic_writer, read_bounded, replace_quickly, write_all
 from moon.log_parts import parts
 from moon.paths import Home
 from moon.text import dump_json
@@ -180,28 +179,13 @@ def save(home: Home, state: State) -> None:
     steady = _steady(document)
     text = dump_json(document, indent=1).encode() + b"\n"
     if schema.is_remembered(home.cache, "state", steady):
-        _write_heartbeat(home, text)
+        # Only the heartbeat is new, and waiting for the disk is dear.
+        replace_quickly(home.state_file, text)
         return
     schema.check("state", document)
     with atomic_writer(home.state_file) as descriptor:
         write_all(descriptor, text)
     schema.remember(home.cache, "state", steady)
-
-
-def _write_heartbeat(home: Home, text: bytes) -> None:
-    """Replace the file without forcing it to the disk: only the heartbeat is new, and waiting for the disk is dear."""
-    temporary = home.state_file.with_name(f".moon_state.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb", opener=_private) as stream:
-            stream.write(text)
-        temporary.replace(home.state_file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _steady(document: Any) -> bytes:

@@ -35,7 +35,10 @@ from moon.errors import (
     unexpected,
 )
 from moon.files import Lock, read_bounded
+from moon.health import noting
+from moon.health.problems import Subject, Trouble, of_error
 from moon.paths import Home
+from moon.remedies import hint_for
 
 STDIN_LIMIT = 256 << 20
 
@@ -78,11 +81,17 @@ def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int
     lock = take_lock(home, call.wait_seconds)
     document = _find_document(config, call, data)
     chained = lock.inherited and bool(call.cycle_file)
-    do_work(station, work, Context(home, config, document))
+    try:
+        do_work(station, work, Context(home, config, document))
+    except Exception as error:
+        rows = cycles.sessions_due(document, station)
+        noting.note_crash(home, station, error, [Subject(*_ids(row).values()) for row in rows])
+        raise
     if chained:
-        return _hand_on(home, document, station, lock)
+        return _hand_on(home, config, document, station, lock)
     cycles.finish(document)
     cycles.write(home, document)
+    note_cycle(home, config, document)
     lock.release()
     _print(document, station, call)
     return exit_code(document, station)
@@ -170,8 +179,7 @@ def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Contex
             raise
         outcome = "refused" if isinstance(failure, DestructionRefused) else "failed"
         done = {"outcome": outcome, "code": failure.code, "reason": failure.message, "hint": failure.hint}
-    whose = {"agent": row["agent"], "session_key": row["session_key"], "session_id": row["session_id"]}
-    entry = cast(SessionRecord, {**whose, **{name: value for name, value in done.items() if name != "audit"}})
+    entry = cast(SessionRecord, {**_ids(row), **{name: value for name, value in done.items() if name != "audit"}})
     if not context.dry_run and entry["outcome"] != "nothing":
         audit.record(
             context.home,
@@ -189,12 +197,38 @@ def _one(station: str, handle: Callable[[Row], Entry], row: Row, context: Contex
     return entry
 
 
+def _ids(row: Row) -> dict[str, str]:
+    """Whose row it is."""
+    return {"agent": row["agent"], "session_key": row["session_key"], "session_id": row["session_id"]}
+
+
+def note_cycle(home: Home, config: Config, document: cycles.Document) -> None:
+    """Keep what the cycle showed for `moon-status`."""
+    asked = cycles.record_of(document, "distill") is not None
+    noting.note_cycle(home, document, _provider_troubles(home, config) if asked else [])
+
+
+def _provider_troubles(home: Home, config: Config) -> list[Trouble]:
+    """The providers of models that failed when they were asked last."""
+    from moon.model.provider_state import read_circuits
+
+    try:
+        circuits = read_circuits(home)
+    except MoonError as error:
+        return [of_error("distill", error.as_dict())]
+    return [
+        Trouble("distill", code, f"{name}: {failed.get('reason', '')}", hint_for(code), path=name)
+        for name, failed in circuits.items()
+        if name in config.distill.providers and (code := failed.get("code"))
+    ]
+
+
 def _is_damage(error: Exception) -> bool:
     """Is what all sessions share damaged, so that to go on with the next one is no use?"""
     return (type(error).__module__, type(error).__name__) == ("sqlite3", "DatabaseError")
 
 
-def _hand_on(home: Home, document: cycles.Document, station: str, lock: Lock) -> int:
+def _hand_on(home: Home, config: Config, document: cycles.Document, station: str, lock: Lock) -> int:
     """Go on with the next station that has work, or end the cycle."""
     following = cycles.next_station(document, station)
     if not following:
@@ -202,6 +236,7 @@ def _hand_on(home: Home, document: cycles.Document, station: str, lock: Lock) ->
     cycles.write(home, document)
     if following:
         start_station(home, following, document, lock)
+    note_cycle(home, config, document)
     output.say(summary(document))
     return exit_code(document)
 

@@ -180,10 +180,10 @@ def _unreadable(path: Path, error: sqlite3.Error) -> Exception:
     words = str(error)
     if "locked" in words or "busy" in words:
         return IndexBusy("the index is being written to", path=str(path), hint="try again in a moment")
-    if any(each in words for each in ("unable to open", "disk is full", "disk I/O", "readonly")):
-        return IndexMissing(
-            f"the index cannot be used: {words}", path=str(path), hint="check free space and permissions"
-        )
+    codes = {"unable to open": "no_permission", "readonly": "no_permission", "is full": "disk_full", "I/O": "disk_full"}
+    for said, code in codes.items():
+        if said in words:
+            return IndexMissing(f"the index cannot be used: {words}", path=str(path), code=code)
     return corrupt(path, error)
 
 

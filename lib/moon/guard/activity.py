@@ -6,6 +6,7 @@ import json
 
 from moon.clock import now_ms, parse_ms
 from moon.config import Config
+from moon.documents import Entry
 from moon.errors import MoonError, OpenClawFailed
 from moon.openclaw.gateway import Gateway
 from moon.openclaw.locate import Stores
@@ -22,6 +23,17 @@ class GatewayAway(MoonError):
     """The gateway, which would have to do it, cannot be reached or does not answer."""
 
     code = "gateway_away"
+
+
+def put_off(error: GatewayAway) -> Entry:
+    """The entry of a session whose prune or rollover waits for the gateway; it is asked again after growing pauses."""
+    return {
+        "outcome": "deferred",
+        "code": error.code,
+        "reason": error.message,
+        "hint": error.hint,
+        "backoff": True,
+    }
 
 
 def current(stores: Stores, agent: str, session_key: str, session_id: str) -> tuple[TranscriptStore, SessionEntry]:
@@ -49,7 +61,8 @@ def require_no_run(gateway: Gateway, session_key: str) -> None:
     try:
         busy = gateway.is_busy(session_key)
     except OpenClawFailed as error:
-        raise GatewayAway(f"OpenClaw's gateway is needed for this: {error.message}", hint=error.hint) from error
+        words = f"OpenClaw's gateway is needed for this: {error.message}"
+        raise GatewayAway(words, hint=error.hint, code=error.code) from error
     if busy:
         raise InUse("a run is active")
 

@@ -117,4 +117,5 @@ class Caller:
             self._memory.note_success(provider)
         elif not isinstance(failure, (BudgetSpent, ProviderAbsent)):
             at_once = isinstance(failure, (KeyRefused, ModelGone))
-            self._memory.note_failure(provider, self._config.circuit, at_once=at_once, wait=failure.retry_after or 0.0)
+            wait = failure.retry_after or 0.0
+            self._memory.note_failure(provider, self._config.circuit, failure, at_once=at_once, wait=wait)

@@ -11,7 +11,7 @@ from typing import Any
 from moon import schema
 from moon.clock import format_ms, local_date, now_ms, parse_ms
 from moon.config import Budget, Circuit
-from moon.errors import DocumentInvalid, DocumentTooNew
+from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.model.model_port import BudgetSpent
 from moon.paths import Home
 
@@ -47,10 +47,13 @@ class ModelMemory:
         until = self._document["circuits"].get(provider, {}).get("open_until")
         return until if until and (parse_ms(until) or 0) > now_ms() else None
 
-    def note_failure(self, provider: str, limits: Circuit, *, at_once: bool = False, wait: float = 0.0) -> None:
+    def note_failure(
+        self, provider: str, limits: Circuit, failure: MoonError, *, at_once: bool = False, wait: float = 0.0
+    ) -> None:
         """Count a failure. Too many in a row, or one that will not pass, leave the provider alone for a while."""
         circuit = self._document["circuits"].setdefault(provider, {"failures": 0, "open_until": None})
         circuit["failures"] += 1
+        circuit["code"], circuit["reason"] = failure.code, failure.message
         if at_once or circuit["failures"] >= limits.failures:
             circuit["open_until"] = format_ms(now_ms() + int(max(limits.open_seconds, wait) * 1000))
         self.save()
@@ -115,3 +118,12 @@ class ModelMemory:
         spent["tokens"] = max(0, spent["tokens"] + tokens)
         spent["cycle_tokens"] = max(0, spent["cycle_tokens"] + tokens)
         self.save()
+
+
+def read_circuits(home: Home) -> dict[str, Any]:
+    """By provider: failures in a row, until when it is left alone, and why. Raises `DocumentInvalid`."""
+    try:
+        circuits: dict[str, Any] = schema.read("models", home.state / "models.json")["circuits"]
+    except FileNotFoundError:
+        return {}
+    return circuits

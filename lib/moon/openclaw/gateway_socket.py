@@ -26,8 +26,6 @@ SCOPES = ("operator.read", "operator.write", "operator.admin")
 # The gateway lets frames be 25 MiB at most.
 FRAME_LIMIT = 32 << 20
 RETRY_SECONDS = 0.5
-WELL_HINT = "is the gateway well? try `openclaw health`"
-START_HINT = "is the gateway running? try `openclaw health`, or start it: `openclaw gateway run`"
 
 
 class GatewayUnreachable(OpenClawFailed):
@@ -47,8 +45,10 @@ class GatewayRefused(OpenClawFailed):
 
     code = "gateway_refused"
 
-    def __init__(self, message: str, *, hint: str = "", path: str = "", details: Answer | None = None) -> None:
-        super().__init__(message, hint=hint, path=path)
+    def __init__(
+        self, message: str, *, hint: str = "", path: str = "", code: str = "", details: Answer | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, path=path, code=code)
         self.details = details or {}
 
 
@@ -113,7 +113,7 @@ class GatewaySocket:
         except (InvalidHandshake, InvalidMessage) as error:
             raise NotSpoken(f"{address.url} speaks no WebSocket: {error}") from error
         except (OSError, EOFError, TimeoutError) as error:
-            raise GatewayUnreachable(f"no gateway answers at {address.url}: {error}", hint=START_HINT) from error
+            raise GatewayUnreachable(f"no gateway answers at {address.url}: {error}") from error
         try:
             made._introduce(address, deadline)
         except BaseException:
@@ -136,7 +136,7 @@ class GatewaySocket:
             self._await_event("connect.challenge", deadline)
             hello = self._exchange("connect", parameters, deadline, final=False)
         except NoAnswer as error:
-            raise GatewayUnreachable(f"{address.url} gave no greeting: {error.message}", hint=START_HINT) from error
+            raise GatewayUnreachable(f"{address.url} gave no greeting: {error.message}") from error
         except GatewayRefused as error:
             raise _refusal(error, address) from error
         granted = hello.get("auth", {}).get("scopes", [])
@@ -187,9 +187,9 @@ class GatewaySocket:
         try:
             yield
         except TimeoutError as error:
-            raise NoAnswer(f"{what} gave no answer in time", hint=WELL_HINT) from error
+            raise NoAnswer(f"{what} gave no answer in time") from error
         except (ConnectionClosed, OSError) as error:
-            raise NoAnswer(f"{what}: the connection to the gateway broke: {error}", hint=START_HINT) from error
+            raise NoAnswer(f"{what}: the connection to the gateway broke: {error}") from error
 
     def close(self) -> None:
         """End the connection; a request that is under way goes on in the gateway."""
@@ -200,11 +200,9 @@ class GatewaySocket:
 def refused(method: str, error: object) -> GatewayRefused:
     """A no in words; `details` keeps what the gateway says for programs."""
     shape = error if isinstance(error, dict) else {"message": str(error or "no reason given")}
-    return GatewayRefused(
-        f"{method}: {str(shape.get('message') or 'no reason given')[:300]}",
-        hint="the next tick tries again; `openclaw health` and the gateway's log may tell more",
-        details=shape,
-    )
+    words = str(shape.get("message") or "no reason given")[:300]
+    code = "gateway_scope" if "missing scope" in words else GatewayRefused.code
+    return GatewayRefused(f"{method}: {words}", code=code, details=shape)
 
 
 def _refusal(error: GatewayRefused, address: Address) -> Exception:
@@ -220,7 +218,5 @@ def _refusal(error: GatewayRefused, address: Address) -> Exception:
             f"the gateway at {address.url} runs, and refuses the {address.secret_field} of OpenClaw's configuration: "
             f"{str(shape.get('message', ''))[:200]}",
             path=address.source,
-            hint=f"was gateway.auth.{address.secret_field} changed? `openclaw gateway restart` lets the gateway read "
-            "it anew; an OPENCLAW_GATEWAY_ variable in the environment may differ from it too",
         )
     return NotSpoken(error.message)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from moon.config import Config
 from moon.errors import OpenClawFailed, ProgramAbsent
-from moon.openclaw.gateway_socket import START_HINT, NoAnswer, refused
+from moon.openclaw.gateway_socket import GatewayUnreachable, NoAnswer, SecretRefused, refused
 from moon.openclaw.locate import state_dir
 from moon.openclaw.transcript_store import SessionEntry, read_entry
 from moon.programs import Completed, find_json, run
@@ -24,10 +25,8 @@ Answer = dict[str, Any]
 ANSWER_SECONDS = 15
 # What a line of a log has beside its text, and no answer of OpenClaw: they are JSON too where logging is set so.
 LOG_MARKS = frozenset({"level", "logLevelName", "_meta", "severity", "subsystem"})
-SECRET_HINT = (
-    "the gateway runs and refuses the token or password: compare gateway.auth in openclaw.json with what the gateway "
-    "was started with; `openclaw gateway restart` lets it read the file anew"
-)
+# What OpenClaw says when the first Node on the PATH is not new enough for it.
+NODE_TOO_OLD = re.compile(r"^openclaw: Node .*|.*requires? Node.*|.*\bNode(?:\.js)? v?[\d.+]+ is required.*", re.M)
 
 
 def is_answer(document: Answer) -> bool:
@@ -50,11 +49,7 @@ class OpenClaw:
         try:
             return run([self.program, *arguments], timeout=timeout, env=self.environment, held=held)
         except ProgramAbsent as error:
-            raise OpenClawFailed(
-                f"{error.message}",
-                path=self.program,
-                hint="install OpenClaw, or set openclaw.bin to its command; see `moon-verify`",
-            ) from error
+            raise OpenClawFailed(f"{error.message}", path=self.program, code="openclaw_absent") from error
 
     def ask(self, arguments: list[str], *, timeout: float | None = None, held: Sequence[int] = ()) -> Answer:
         """Run a command that answers with a JSON object; the object, whatever the exit code was.
@@ -65,10 +60,11 @@ class OpenClaw:
         done = self._run(arguments, timeout or self.timeout, held)
         what = "openclaw " + " ".join(word for word in arguments[:3] if not word.startswith(("-", "{")))
         if done.code is None:
-            raise NoAnswer(f"{what} {done.describe()}", hint="is the gateway well? try `openclaw health`")
+            raise NoAnswer(f"{what} {done.describe()}")
         answer = find_json(done.stdout, dict, is_answer)
         if answer is None:
-            raise NoAnswer(f"{what} {done.describe()}, without a JSON answer", hint="try the command by hand")
+            words, code = why_it_ended(done)
+            raise NoAnswer(f"{what} {words}, without a JSON answer", code=code)
         return answer
 
     def call(
@@ -85,8 +81,8 @@ class OpenClaw:
             raise refused(method, error)
         if error:
             words = reason_of(answer)
-            hint = SECRET_HINT if "unauthorized" in words.lower() else START_HINT
-            raise NoAnswer(f"{method}: {words}", hint=hint)
+            kind = SecretRefused if "unauthorized" in words.lower() else GatewayUnreachable
+            raise NoAnswer(f"{method}: {words}", code=kind.code)
         return answer
 
     def list_sessions(self) -> list[SessionEntry]:
@@ -100,6 +96,14 @@ class OpenClaw:
                 agent = row.get("agentId") if isinstance(row.get("agentId"), str) else agent_of(row["key"])
                 found.append(read_entry(agent or "main", row["key"], row["sessionId"], row))
         return found
+
+
+def why_it_ended(done: Completed) -> tuple[str, str]:
+    """(words, code) for a command that ended badly: Node is too old for it, or something else."""
+    found = NODE_TOO_OLD.search(done.stderr.decode("utf-8", "replace"))
+    if found is None:
+        return done.describe(), OpenClawFailed.code
+    return f"ended with exit code {done.code}: {found[0].strip()[:200]}", "node_too_old"
 
 
 def agent_of(session_key: str) -> str:

@@ -123,7 +123,6 @@ class SqliteStore:
             return StoreBusy(
                 f"{self.path} is locked by another process",
                 path=str(self.path),
-                hint="the next tick tries again; if it stays so, see which OpenClaw process holds it",
             )
         return self._foreign(f"cannot be read as an SQLite database: {error}")
 

@@ -10,7 +10,7 @@ from moon.config import Config
 from moon.cycle.station_runner import Context
 from moon.documents import Entry, Row
 from moon.errors import OpenClawFailed
-from moon.guard.activity import GatewayAway, InUse, current, require_idle
+from moon.guard.activity import GatewayAway, InUse, current, put_off, require_idle
 from moon.guard.coverage import Coverage, require_coverage
 from moon.openclaw.gateway import Gateway, Underway
 from moon.openclaw.locate import open_stores
@@ -32,7 +32,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
         except (InUse, Underway) as error:
             return {"outcome": "deferred", "reason": error.message, "hint": error.hint}
         except GatewayAway as error:
-            return {"outcome": "deferred", "reason": error.message, "hint": error.hint, "backoff": True}
+            return put_off(error)
 
     with open_catalog(context.home) as catalog, Gateway(context.config, context.home.request_lock) as gateway:
         yield handle

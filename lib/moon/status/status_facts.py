@@ -10,20 +10,27 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from moon import config as configuration
 from moon import schema
 from moon.clock import format_ms, local_date, now_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle import session_states as states
 from moon.documents import CycleDocument
-from moon.errors import ArchiveDamaged, MoonError
+from moon.errors import ArchiveDamaged, DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader
+from moon.health import health_file
+from moon.health.health_file import Health
+from moon.health.noting import LOOK
 from moon.log_parts import parts
 from moon.paths import Home
 from moon.status.status_meaning import known_sessions, last_actions, open_cycle, session_entry, without_done
+from moon.status.status_problems import as_problems
+from moon.status.status_trouble import disk_trouble, growth_of, index_trouble, timer_trouble
+from moon.trust import NotTrusted
 from moon.vault.ledger import Ledger, Line
 
 Document = dict[str, Any]
@@ -32,9 +39,10 @@ Part = TypeVar("Part")
 AUDIT_TAIL = 1 << 20
 
 
-def gather(home: Home, config: Config) -> Document:
+def gather(home: Home) -> Document:
     """The status document. Raises `HomeUnusable` only when the home itself cannot be looked into."""
     problems: list[MoonError] = []
+    config = _config(home, problems)
 
     def part(read: Callable[[], Part], otherwise: Part) -> Part:
         try:
@@ -44,20 +52,32 @@ def gather(home: Home, config: Config) -> Document:
             return otherwise
 
     now = now_ms()
+    set_up = _is_set_up(home)
     state = _read_state(home, problems)
+    health = health_file.read(home)
     lines: list[Line] = part(lambda: _archives(Ledger(home.ledger), problems), [])
     actions = last_actions(part(lambda: _audit_tail(home.audit_log), b"").splitlines())
     kept = Counter((line["agent"], line["session_key"]) for line in lines)
     cycle = part(lambda: _latest_cycle(home, state.open_cycle), None)
     remembered = [without_done(session, cycle) for session in state.sessions.values()]
+    heartbeat = _heartbeat(state.heartbeat, config.timer.interval_seconds, now)
+    unfinished = None if cycle is None else open_cycle(cycle)
+    indexed = part(lambda: _indexed(home), _Indexed(frozenset(), 0, 0))
+    disk = _disk(home)
+    growth = growth_of(lines, disk["raw_bytes"] + disk["pages_bytes"] + disk["index_bytes"], disk["free_bytes"], now)
+    if not any(each.path == str(home.state_file) for each in problems):
+        problems += timer_trouble(heartbeat, unfinished, str(home.root))
+    problems += index_trouble(lines, indexed.shas, now, str(home.text_index))
+    problems += disk_trouble(disk["free_bytes"], growth, str(home.root))
     document = {
         "schema": "moon.status/1",
         "taken_at": format_ms(now),
         "home": str(home.root),
-        "set_up": _is_set_up(home),
-        "heartbeat": _heartbeat(state.heartbeat, config.timer.interval_seconds, now),
+        "set_up": set_up,
+        "heartbeat": heartbeat,
+        "good": _good(health, state.heartbeat),
         "counters": dict(sorted(state.counters.items())),
-        "cycle": None if cycle is None else open_cycle(cycle),
+        "cycle": unfinished,
         "sessions": [session_entry(each, actions, kept) for each in known_sessions(remembered, lines)],
         "archives": {
             "archives": len(lines),
@@ -66,11 +86,34 @@ def gather(home: Home, config: Config) -> Document:
             "bytes": sum(line["bytes"] for line in lines),
             "last_at": max((line["archived_at"] for line in lines), default=None),
         },
-        "index": part(lambda: _index(home, lines), {"archives": 0, "messages": 0, "lag": len(lines)}),
+        "index": {
+            "archives": indexed.archives,
+            "messages": indexed.messages,
+            "lag": len({line["sha256"] for line in lines} - indexed.shas),
+        },
         "distillation": part(lambda: _distillation(home, config, now), None),
-        "disk": _disk(home),
+        "disk": {**disk, "growth_bytes_a_day": growth.bytes_per_day, "days_left": growth.days_left},
     }
-    return {**document, "problems": [error.as_dict() for error in problems]}
+    return {**document, "problems": as_problems(health.problems, problems, now)}
+
+
+def _config(home: Home, problems: list[MoonError]) -> Config:
+    """The configuration; where it cannot be understood the last that could, or the defaults, and a problem."""
+    try:
+        config, error = configuration.load_to_read(home)
+    except NotTrusted as refused:
+        config, error = configuration.defaults(), refused
+    if error is not None:
+        problems.append(error)
+    return config
+
+
+def _good(health: Health, heartbeat: int) -> dict[str, str | None]:
+    """By station: when it last did all its work well; a look without problems is a good one."""
+    begun = min((each.since for each in health.problems if each.station == LOOK), default=heartbeat)
+    last = heartbeat if heartbeat <= begun else health.good.get(LOOK, 0)
+    good = {**health.good, LOOK: last}
+    return {name: format_ms(when) if (when := good.get(name, 0)) else None for name in (LOOK, *cycles.STATIONS)}
 
 
 def _archives(ledger: Ledger, problems: list[MoonError]) -> list[Line]:
@@ -93,17 +136,31 @@ def _is_set_up(home: Home) -> bool:
 def _read_state(home: Home, problems: list[MoonError]) -> states.State:
     state = states.peek(home)
     if not state.heartbeat and home.state_file.exists():
-        hint = "the next tick of moon-sample sets it aside and makes it anew from the ledger and the audit log"
-        problems.append(MoonError("the state file cannot be read", path=str(home.state_file), hint=hint))
+        problems.append(_why_unreadable(home.state_file))
     return state
+
+
+def _why_unreadable(path: Path) -> MoonError:
+    """Why a state file that is there cannot be used: closed to this user, of a newer Moon, or damaged."""
+    try:
+        schema.read("state", path)
+    except DocumentTooNew as error:
+        return error
+    except (FileNotFoundError, DocumentInvalid):
+        pass
+    except MoonError as error:
+        return error
+    return MoonError("the state file cannot be read", path=str(path), code="state_unreadable")
 
 
 def _heartbeat(heartbeat: int, interval: int, now: int) -> Document:
     age = max(0, now - heartbeat) // 1000 if heartbeat else None
+    ahead = max(0, heartbeat - now) // 1000 if heartbeat else 0
     return {
         "at": format_ms(heartbeat) if heartbeat else None,
         "age_seconds": age,
         "interval_seconds": interval,
+        "ahead_seconds": ahead,
         "late": states.is_late(age, interval),
     }
 
@@ -135,14 +192,22 @@ def _audit_tail(log: Path) -> bytes:
     return tail
 
 
-def _index(home: Home, lines: list[Line]) -> Document:
-    wanted = {line["sha256"] for line in lines}
+class _Indexed(NamedTuple):
+    shas: frozenset[str]
+    archives: int
+    messages: int
+
+
+def _indexed(home: Home) -> _Indexed:
+    """What the index holds; nothing where there is none yet."""
     try:
         with open_reader(home.text_index) as index:
-            counts, known = index.counts(), index.segment_shas()
-    except IndexMissing:
-        counts, known = {"segments": 0, "messages": 0}, set()
-    return {"archives": counts["segments"], "messages": counts["messages"], "lag": len(wanted - known)}
+            counts = index.counts()
+            return _Indexed(frozenset(index.segment_shas()), counts["segments"], counts["messages"])
+    except IndexMissing as error:
+        if error.code != IndexMissing.code:
+            raise
+    return _Indexed(frozenset(), 0, 0)
 
 
 def _distillation(home: Home, config: Config, now: int) -> Document | None:
@@ -153,12 +218,14 @@ def _distillation(home: Home, config: Config, now: int) -> Document | None:
     spent = memory["spent"]
     today = spent.get("day") == local_date(now, config.timezone).isoformat()
     waits = {name: circuit["open_until"] for name, circuit in memory["circuits"].items()}
+    reasons = {name: circuit.get("reason", "") for name, circuit in memory["circuits"].items()}
     return {
         "calls": spent.get("calls", 0) if today else 0,
         "tokens": spent.get("tokens", 0) if today else 0,
         "calls_per_day": config.distill.budget.calls_per_day,
         "tokens_per_day": config.distill.budget.tokens_per_day,
         "waiting": {name: until for name, until in waits.items() if until and until > format_ms(now)},
+        "reasons": {name: reason for name, reason in reasons.items() if reason},
     }
 
 

@@ -2,34 +2,96 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from moon.clock import parse_ms
+from moon.remedies import RANKS
+from moon.status.status_problems import STATION, needs_person
 from moon.text import counted, readable_size, shown
 
 Document = dict[str, Any]
 LABEL = 12
+# One screen, whatever there is.
+SHOWN_PROBLEMS = 5
+SHOWN_SESSIONS = 8
 
 
-def describe(document: Document) -> list[str]:
-    """The lines to print."""
-    if not document["set_up"]:
-        return [
-            f"Moon has not run here yet: {document['home']} is empty or not there.",
-            "hint: `make install` starts the timer; `moon-sample` looks once; `moon-verify` says what is missing",
-        ]
+def describe(document: Document, *, everything: bool = False) -> list[str]:
+    """The lines to print: what is wrong first; the sessions in which something happens, or with `everything` all."""
     now = parse_ms(document["taken_at"]) or 0
-    lines = [f"{label:<{LABEL}}{words}" for label, words in _rows(document, now)]
-    lines += _sessions(document["sessions"], now)
-    for problem in document["problems"]:
-        lines += [f"problem: {problem['message']}", f"  hint: {problem['hint']}"]
-    return lines
+    if not document["set_up"]:
+        first = f"Moon has not run here yet: {document['home']} is empty or not there."
+        return [first, *_problems(document["problems"], now), "`moon-verify` says what is missing"]
+    lines = _problems(document["problems"], now)
+    lines += [f"{label:<{LABEL}}{words}" for label, words in _rows(document, now)]
+    return [*lines, *_sessions(document["sessions"], now, everything)]
+
+
+def check_line(document: Document) -> str:
+    """All of it in one line, for monitoring."""
+    wrong = needs_person(document)
+    if not wrong:
+        kept, beat = document["archives"], document["heartbeat"]
+        passing = f", {counted(len(document['problems']), 'passing problem')}" if document["problems"] else ""
+        looked = f"looked {span(beat['age_seconds'] or 0)} ago"
+        return (
+            f"OK: {looked}, {counted(len(document['sessions']), 'session')}, {counted(kept['archives'], 'archive')}"
+            + (passing)
+        )
+    first = wrong[0]
+    more = f"; {len(wrong) - 1} more, see `moon-status`" if len(wrong) > 1 else ""
+    return f"PROBLEM: {first['message']}{_whose(first)} - {first['hint']}{more}"
+
+
+def _problems(problems: list[Document], now: int) -> list[str]:
+    """A paragraph for each, those that need a person first; as many as leave the rest on the screen."""
+    if not problems:
+        return []
+    needed = sum(each["needs_person"] for each in problems)
+    waiting = len(problems) - needed
+    heads = [f"{needed} {'needs' if needed == 1 else 'need'} you"] if needed else []
+    heads += [f"{waiting} may pass by {'itself' if waiting == 1 else 'themselves'}"] if waiting else []
+    lines = [f"{counted(len(problems), 'problem')}, of which {' and '.join(heads)}"]
+    if len(problems) == 1:
+        lines = ["1 problem, which " + ("needs you" if needed else "may pass by itself")]
+    for each in problems[:SHOWN_PROBLEMS]:
+        mark = "!" if each["needs_person"] else "-"
+        lines += [f"{mark} {each['message']}{_whose(each)}", f"    {_when(each, now)}"]
+        lines.append(f"    hint: {each['hint']}")
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"  and {len(problems) - SHOWN_PROBLEMS} more, in `moon-status --json`")
+    return [*lines, ""]
+
+
+def _whose(problem: Document) -> str:
+    """` (3 sessions: a, b, c)`"""
+    if not problem["sessions"]:
+        return ""
+    more = problem["sessions"] - len(problem["some"])
+    names = ", ".join(shown(each) for each in problem["some"]) + (f" and {more} more" if more else "")
+    return f" ({counted(problem['sessions'], 'session')}: {names})"
+
+
+def _when(problem: Document, now: int) -> str:
+    """What it hurts, at which station, since when and how often."""
+    words = RANKS[problem["hurts"]]
+    if problem["station"] == STATION:
+        return words
+    seen = f"moon-{problem['station']}, since {span(_age(problem['since'], now))}"
+    often = f", seen {counted(problem['times'], 'time')}, the last {ago(problem['last'], now)}"
+    return f"{words}; {seen}" + (often if problem["times"] > 1 else "")
+
+
+def _age(when: str, now: int) -> int:
+    return max(0, now - (parse_ms(when) or now)) // 1000
 
 
 def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     yield "home", document["home"]
     yield "heartbeat", _heartbeat(document["heartbeat"])
+    yield "last good", _good(document["good"], now)
     cycle = document["cycle"]
     if cycle is not None:
         step = cycle["next_station"] or "its end"
@@ -47,6 +109,7 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
         yield "models", _models(document["distillation"])
     disk = document["disk"]
     free = "" if disk["free_bytes"] is None else f"; {readable_size(disk['free_bytes'])} free"
+    free += f", for {disk['days_left']} days at today's growth" if (disk["days_left"] or 10_000) < 1_000 else ""
     parts = (("archives", "raw_bytes"), ("pages", "pages_bytes"), ("index", "index_bytes"))
     yield "disk", ", ".join(f"{name} {readable_size(disk[field])}" for name, field in parts) + free
     counters = [f"{name.replace('_', ' ')} {n}" for name, n in document["counters"].items() if "nothing" not in name]
@@ -57,29 +120,49 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
 def _heartbeat(heartbeat: Document) -> str:
     every = f"looks every {heartbeat['interval_seconds']} s"
     if heartbeat["at"] is None:
-        return "none yet: moon-sample has never looked (`make install` starts the timer)"
-    words = f"{span(heartbeat['age_seconds'])} ago, {every}"
-    return f"LATE: {words}; is the timer running? see `moon-verify`" if heartbeat["late"] else words
+        return "none yet: moon-sample has never looked"
+    if heartbeat["ahead_seconds"]:
+        return f"{span(heartbeat['ahead_seconds'])} in the future, {every}"
+    return f"{'LATE: ' if heartbeat['late'] else ''}{span(heartbeat['age_seconds'])} ago, {every}"
+
+
+def _good(good: dict[str, str | None], now: int) -> str:
+    """When each station last did all its work well; one that never had to is left out."""
+    known = [f"{name} {ago(when, now)}" for name, when in good.items() if when]
+    return ", ".join(known) or "nothing yet"
 
 
 def _models(spent: Document) -> str:
     words = f"today {spent['calls']} of {spent['calls_per_day']} calls, "
     words += f"{spent['tokens']} of {spent['tokens_per_day']} tokens"
-    return words + "".join(f"; {name} is left alone until {until}" for name, until in spent["waiting"].items())
+    for name, until in spent["waiting"].items():
+        why = f" ({spent['reasons'][name]})" if name in spent["reasons"] else ""
+        words += f"; {name} is left alone until {until}{why}"
+    return words
 
 
-def _sessions(sessions: list[Document], now: int) -> Iterator[str]:
+def _sessions(sessions: list[Document], now: int, everything: bool) -> Iterator[str]:
+    """Where work fails or waits, then the fullest; the rest in one line."""
     if not sessions:
         return
+    listed = sorted(sessions, key=_urgency)[: None if everything else SHOWN_SESSIONS]
     yield "sessions (how full at the last look, state, archives, last action)"
-    names = [shown(each["session_key"] or each["session_id"]) for each in sessions]
+    names = [shown(each["session_key"] or each["session_id"]) for each in listed]
     width = min(48, max(map(len, names)))
-    for name, each in zip(names, sessions, strict=True):
+    for name, each in zip(names, listed, strict=True):
         ratio = "   ?" if each["ratio"] is None else f"{each['ratio']:4.0%}"
         kept = f"{each['archives']:>3} {'archive ' if each['archives'] == 1 else 'archives'}"
         yield f"  {name:<{width}}  {ratio}  {each['state']:<16}  {kept}  {_last(each['last'], now)}".rstrip()
         if each["pending"]:
             yield f"    waits: {', '.join(each['pending'])} ({_why(each, now)})"
+    folded = Counter(each["state"] for each in sorted(sessions, key=_urgency)[len(listed) :])
+    if folded:
+        states = ", ".join(f"{count} {state}" for state, count in folded.most_common())
+        yield f"  and {counted(sum(folded.values()), 'session')} more: {states} (`moon-status --all` lists them)"
+
+
+def _urgency(session: Document) -> tuple[int, bool, float, str]:
+    return -session["attempts"], not session["pending"], -(session["ratio"] or 0.0), session["session_key"]
 
 
 def _why(session: Document, now: int) -> str:

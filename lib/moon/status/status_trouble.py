@@ -1,0 +1,83 @@
+"""Signs of trouble that nobody but a later look can see: a timer that stopped, a clock that jumped, a disk that fills.
+
+Each gives errors with a code of `moon.remedies`. Pure, but for the free space of the disk, which is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from moon.clock import parse_ms
+from moon.cycle.session_states import LATE_SECONDS
+from moon.documents import LedgerLine
+from moon.errors import MoonError
+from moon.text import readable_size
+
+Document = dict[str, Any]
+DAY_MS = 86_400_000
+# A clock may be some seconds off; an hour ahead is another matter.
+AHEAD_SECONDS = 60
+GROWTH_DAYS = 7
+ENOUGH_DAYS = 14
+ENOUGH_BYTES = 200 << 20
+NOTHING_BYTES = 1 << 20
+
+
+class Growth(NamedTuple):
+    """Bytes on the disk a day, and for how many days the free room lasts; None where that cannot be said."""
+
+    bytes_per_day: int
+    days_left: int | None
+
+
+def timer_trouble(heartbeat: Document, open_cycle: Document | None, home: str) -> Iterator[MoonError]:
+    """Is somebody looking? A heartbeat in the future proves nothing."""
+    age, every = heartbeat["age_seconds"], heartbeat["interval_seconds"]
+    if age is None:
+        yield MoonError("moon-sample has never looked", code="never_looked", path=home)
+    elif heartbeat["ahead_seconds"] > AHEAD_SECONDS:
+        words = f"the heartbeat lies {heartbeat['ahead_seconds']} s in the future, at {heartbeat['at']}"
+        yield MoonError(f"{words}; whether the timer runs cannot be told from it", code="clock_wrong", path=home)
+    elif heartbeat["late"] and open_cycle is not None:
+        words = f"a cycle is at work, or was cut short before {open_cycle['next_station'] or 'its end'}"
+        yield MoonError(f"moon-sample last looked {age} s ago: {words}", code="cycle_stuck", path=home)
+    elif heartbeat["late"]:
+        words = f"moon-sample last looked {age} s ago instead of every {every} s"
+        yield MoonError(words, code="timer_stopped", path=home)
+
+
+def index_trouble(lines: Iterable[LedgerLine], indexed: frozenset[str], now: int, path: str) -> Iterator[MoonError]:
+    """Archives that should have been indexed by now."""
+    limit = now - LATE_SECONDS * 1000
+    old = [each for each in lines if each["sha256"] not in indexed and (parse_ms(each["archived_at"]) or 0) < limit]
+    if old:
+        what = "archive is" if len(old) == 1 else "archives are"
+        yield MoonError(f"{len(old)} {what} not indexed and cannot be found", code="index_behind", path=path)
+
+
+def growth_of(lines: Iterable[LedgerLine], on_disk: int, free: int | None, now: int) -> Growth:
+    """At the pace of the last days. What was archived on the very first day was years of past, and does not count."""
+    known = [(parse_ms(line["archived_at"]) or 0, line["bytes"]) for line in lines]
+    begun = min((when for when, _ in known), default=now) + DAY_MS
+    window = min(GROWTH_DAYS * DAY_MS, now - begun)
+    if window < DAY_MS:
+        return Growth(0, None)
+    recent = sum(size for when, size in known if now - window < when <= now)
+    kept = sum(size for _, size in known)
+    a_day = int(recent * (on_disk / kept if kept else 1) * DAY_MS / window)
+    return Growth(a_day, None if free is None or not a_day else free // a_day)
+
+
+def disk_trouble(free: int | None, growth: Growth, path: str) -> Iterator[MoonError]:
+    """Is there room, and for how long?"""
+    if free is None:
+        return
+    room = f"{readable_size(free)} are free"
+    if free < NOTHING_BYTES:
+        yield MoonError(f"the disk of {path} is full: {room}", code="disk_full", path=path)
+    elif growth.days_left is not None and growth.days_left < ENOUGH_DAYS:
+        words = f"{room}: enough for {growth.days_left} days at {readable_size(growth.bytes_per_day)} a day"
+        yield MoonError(f"the disk of {path} fills up: {words}", code="disk_low", path=path)
+    elif free < ENOUGH_BYTES:
+        yield MoonError(f"the disk of {path} is nearly full: {room}", code="disk_low", path=path)
