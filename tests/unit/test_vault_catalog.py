@@ -77,7 +77,7 @@ def test_a_catalog_that_cannot_be_used_is_said_in_words(archiver):
         catalog.connection.execute("CREATE TABLE more (x)")
         catalog.connection.execute("INSERT INTO more VALUES (randomblob(1000000))")
     assert str(archiver.home.catalog) in caught.value.message
-    assert "disk full" in caught.value.hint
+    assert "disk is full" in caught.value.hint and caught.value.code == "disk_full"
 
 
 def test_a_damaged_archive_keeps_its_place_and_its_events_count_as_lost(archiver):
