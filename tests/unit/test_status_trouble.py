@@ -140,7 +140,8 @@ def test_one_line_for_monitoring() -> None:
     assert check_line(status(passing, 2)).endswith("1 passing problem")
     wrong = as_problems([kept("disk_full"), kept("index_damaged")], [], NOW)
     line = check_line(status(wrong))
-    assert line.startswith("PROBLEM: words of disk_full - free some room") and "1 more" in line and "\n" not in line
+    assert line.startswith("PROBLEM: words of disk_full - the disk is full: free")
+    assert "1 more" in line and "\n" not in line
 
 
 def test_metrics_are_as_prometheus_reads_them_and_name_no_session() -> None:
