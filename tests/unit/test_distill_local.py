@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, measure
 from tests.support.properties import examples
 
+from moon.distill.clauses import clauses, without_frame, without_lead_in
 from moon.distill.commands import ranked_commands
 from moon.distill.distillation import Distillation, Item, code
 from moon.distill.identifiers import commands_in, identifiers_in, is_command
-from moon.distill.judging import without_lead_in
 from moon.distill.labels import label_of
 from moon.distill.local_distiller import distill_locally
 from moon.distill.turns import Turn, bounded, turns_of, without_pastes
 from moon.distill.units import sentences, units_of
+from moon.distill.values import values_in
 from moon.distillations import LISTS, says_nothing
 from moon.openclaw import events
 
@@ -394,14 +395,14 @@ def test_identifiers_are_not_torn_and_not_from_scripts(text: str, found: list[st
     assert [each.text for each in identifiers_in(text)] == found
 
 
-def test_identifiers_of_the_conversation_stand_before_those_of_a_log_and_are_few() -> None:
+def test_identifiers_of_the_conversation_stand_before_those_of_a_log() -> None:
     log = "\n".join(f"00:{n:02} up frames={n} 7 bytes NODE-{n % 3} port {9000 + n}" for n in range(60))
     names = [f"BX-{n:02}" for n in range(40)]
     few = lists_of(("user", " ".join(names[:9])), ("result", log * 3), ("assistant", "Fine."), length=6000)
     assert few["identifiers"][:9] == names[:9]
     assert not [each for each in few["identifiers"] if each.startswith(("00:", "90", "7 b"))]
     many = lists_of(("user", " ".join(names)), ("result", log * 3), ("assistant", "Fine."), length=6000)
-    assert len(many["identifiers"]) == 20
+    assert set(many["identifiers"]) == set(names)
 
 
 def test_a_question_stands_in_the_summary_with_its_answer_only() -> None:
@@ -423,8 +424,16 @@ def test_a_short_conversation_makes_a_short_memory() -> None:
     things = [f"{first}oo{last}" for first in "bdflm" for last in "mnrt"]
     said = [("user", f"We decided on the {thing} from {thing}land, not {thing}stone.") for thing in things]
     lists = lists_of(*said, length=6000)
-    assert sum(len(items) for items in lists.values()) <= 60
-    assert len(lists["decisions"]) <= 8
+    assert sum(len(text) for items in lists.values() for text in items) <= max(1000, sum(len(t) for _, t in said) * 0.6)
+
+
+def test_small_talk_makes_next_to_no_memory() -> None:
+    said = [
+        ("user", "Hi there, how are you?"),
+        ("assistant", "Fine, thanks! And you?"),
+        ("user", "Great, thanks. Bye!"),
+    ]
+    assert not [text for items in lists_of(*said, length=6000).values() for text in items]
 
 
 def test_the_planted_set_is_sound_and_the_distiller_ahead_of_a_plain_cut() -> None:
@@ -514,3 +523,84 @@ def test_a_long_sentence_is_cut_where_both_sides_are_whole() -> None:
 def test_the_words_of_a_library_are_no_identifiers() -> None:
     said = "I set `primary_key` and `__name__`, then sessionId, filter_by() in 2024; the host is db7.example.org:5432."
     assert lists_of(("user", said))["identifiers"] == ["db7.example.org:5432"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a 12-week course from February 5, 2024, costing $350", ["12", "February 5, 2024", "$350"]),
+        ("it rose from 60% to 85 % at 7 PM", ["60%", "85 %", "7 PM"]),
+        ("am 15. März 2024 um 14:30 für 1.200 €", ["15. März 2024", "14:30", "1.200 €"]),
+        ("3月15日までに5000円", ["3月15日", "5000円"]),
+        ("I pinned v5.1.0 with 250ms", ["v5.1.0", "250ms"]),
+        ("is 3^n - 1 = 2m for P(1), see https://example.org/1/2", []),
+        ("plain words", []),
+    ],
+)
+def test_values_are_told_from_formulas(text: str, found: list[str]) -> None:
+    assert [value.text for value in values_in(text)] == found
+
+
+def test_a_statement_is_cut_from_the_question_behind_it() -> None:
+    said = "I met 7 new contacts at the expo on July 10, but I'm not sure how to follow up with them, can you help me?"
+    assert list(clauses(said)) == [
+        "I met 7 new contacts at the expo on July 10, but I'm not sure how to follow up with them",
+        "Can you help me?",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "If the nightly tests of the shop fail for any reason at all on a working day, I want a mail before nine.",
+        "On March 15 of the next year, in the afternoon after the talk, I will be in Rome with the rest of the team.",
+        "My meetings, which have grown from 1 to 3 a week since I became the lead of the team, take all of my time.",
+    ],
+)
+def test_what_depends_on_the_rest_is_not_cut_off(text: str) -> None:
+    assert list(clauses(text)) == [text]
+
+
+def test_a_sentence_without_end_is_shortened_with_a_mark() -> None:
+    (text,) = clauses("word " * 400)
+    assert len(text) <= 480
+    assert text.endswith(" …")
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("I'm a bit worried about my budget of $350 a month", "My budget of $350 a month"),
+        ("I found out that the score rose to 82%", "The score rose to 82%"),
+        ("I'm worried that it costs $350", "I'm worried that it costs $350"),
+        ("I think the cap is 40", "I think the cap is 40"),
+    ],
+)
+def test_a_feeling_is_taken_off_and_a_doubt_is_not(text: str, bare: str) -> None:
+    assert without_frame(text) == bare
+
+
+def test_what_a_user_states_with_values_is_kept_in_little_room() -> None:
+    said = []
+    for number in range(8):
+        said += [("user", f"What is the best way to structure part {'abcdefgh'[number]} of my essay on rivers?")]
+        said += [("assistant", "You could begin with the source. Then follow the water. " * 20)]
+    said[4] = ("user", "I'm kinda stressed about my course, it costs $350 and ends on March 3, can you make a plan?")
+    lists = lists_of(*said, length=300)
+    assert any("$350" in text and "March 3" in text for text in lists["summary"])
+
+
+def test_a_value_that_only_a_long_answer_proposes_is_no_fact() -> None:
+    plan = "\n".join(
+        f"- Step {number}: spend {number}0 hours and ${number}00 on part {number}." for number in range(1, 30)
+    )
+    lists = lists_of(("user", "Make a plan for my garden."), ("assistant", plan))
+    assert not [text for name in LISTS for text in lists[name] if "$" in text]
+
+
+def test_a_quotation_is_not_torn() -> None:
+    assert sentences('She said: "Stop. Not today." Then she left. Ms. Roe stayed.') == [
+        'She said: "Stop. Not today."',
+        "Then she left.",
+        "Ms. Roe stayed.",
+    ]

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from moon.distill.clauses import without_lead_in
 from moon.distill.cues import cue
-from moon.distill.turns import ASSISTANT, USER, Turn
+from moon.distill.turns import ASSISTANT, RESULT, USER, Turn
 from moon.distill.units import Unit, terms, units_of
 
 SHORT_ANSWER = 160
@@ -42,6 +43,10 @@ class Session:
     """Turns of the assistant that a short answer said yes to, with that answer."""
     asked_by: Mapping[int, int]
     """For each turn of the assistant: the last turn of the user before it."""
+    polite: frozenset[int]
+    """Turns of the user that begin by thanking for what they answer, or by calling it good."""
+    reports: frozenset[int]
+    """Turns of the assistant before which its tools returned something, after the user's last words."""
     corrected: frozenset[int]
     """Turns that the user's next words corrected."""
     revoked: Sequence[tuple[int, re.Pattern[str]]]
@@ -68,6 +73,10 @@ class Session:
             return True
         brings_data = turn + 1 < len(self.turns) and self.turns[turn + 1].event_id == self.turns[turn].event_id
         return not brings_data and not _ASKS.search(self.turns[turn].text)
+
+    def takes_up(self, turn: int) -> bool:
+        """Whether a user's turn thanks for what the assistant said, or says that it is good."""
+        return turn in self.polite
 
     def answer_to(self, unit: Unit) -> tuple[str, str] | None:
         """What the assistant said first to the question at the end of a user's turn, and in which event."""
@@ -97,6 +106,10 @@ def read_session(turns: Sequence[Turn]) -> Session:
         assented={replies[number]: turn for number, turn in answers if _assents(turn.text)},
         corrected=frozenset(replies[number] for number, turn in answers if corrects(turn.text)),
         asked_by=_asked_by(turns),
+        polite=frozenset(
+            number for number, turn in answers if cue("takes_up").match(without_lead_in(turn.text.lstrip()))
+        ),
+        reports=frozenset(_reports(turns)),
         revoked=list(_revoked(units)),
     )
 
@@ -116,6 +129,14 @@ def _asked_by(turns: Sequence[Turn]) -> dict[int, int]:
         if turn.role == ASSISTANT:
             asked[number] = last
     return asked
+
+
+def _reports(turns: Sequence[Turn]) -> Iterator[int]:
+    worked = False
+    for number, turn in enumerate(turns):
+        worked = turn.role == RESULT or (worked and turn.role != USER)
+        if worked and turn.role == ASSISTANT:
+            yield number
 
 
 def _revoked(units: Sequence[Unit]) -> Iterator[tuple[int, re.Pattern[str]]]:

@@ -26,8 +26,17 @@ def cue(name: str) -> re.Pattern[str]:
     `words` are regular expressions that stand as whole words; `signs` stand anywhere, for scripts without spaces.
     `WHEN` in a word means any of the list `when`.
     """
-    lists = json.loads(_FILE.read_text("utf-8"))
-    when = "|".join(lists["when"]["words"])
-    words = "|".join(word.replace("WHEN", f"(?:{when})") for word in lists[name]["words"])
-    signs = "".join(f"|{sign}" for sign in lists[name]["signs"])
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w){signs}", re.IGNORECASE)
+    signs = "".join(f"|{sign}" for sign in _lists()[name]["signs"])
+    return re.compile(rf"(?<!\w)(?:{words_of(name)})(?!\w){signs}", re.IGNORECASE)
+
+
+def words_of(name: str) -> str:
+    """The words of one list as alternatives of a regular expression."""
+    when = "|".join(_lists()["when"]["words"])
+    return "|".join(word.replace("WHEN", f"(?:{when})") for word in _lists()[name]["words"])
+
+
+@functools.cache
+def _lists() -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = json.loads(_FILE.read_text("utf-8"))
+    return found

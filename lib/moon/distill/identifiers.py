@@ -165,11 +165,21 @@ def quoted_in(text: str) -> Iterator[Identifier]:
 # The words of a language or library: `__name__`, `primary_key`, `sessionId`. Three words together are of a project.
 _VOCABULARY = re.compile(r"__\w+__|[a-z]+_?[a-z]*(?:\(\))?|[a-z]+[A-Z][a-z]+(?:\(\))?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+# "step-by-step", "up-to-date": words of a language, not of a system.
+_COMPOUND = re.compile(
+    r"(?:[a-z]+-)+(?:a|an|and|as|at|by|de|for|in|not|of|off|on|or|out|over|par|the|to|up|und)(?:-[a-z]+)+"
+)
+# `n_0`, `4m`, `Q1`: nobody finds anything by them.
+_SHORTEST = 4
 
 
 def is_searched_for(found: Identifier) -> bool:
     """Whether somebody would look for it later: no word of a program's vocabulary, and no plain year."""
     if found.kind == "number" and _YEAR.fullmatch(found.text):
+        return False
+    if len(found.text) < _SHORTEST and found.kind not in ("ticket", "money"):
+        return False
+    if found.kind in ("kebab", "quoted") and _COMPOUND.fullmatch(found.text):
         return False
     return found.kind not in ("name", "quoted") or not _VOCABULARY.fullmatch(found.text)
 
@@ -198,3 +208,13 @@ def _quoted_commands(text: str) -> Iterator[str]:
 def occurs(value: str, source: str) -> bool:
     """Whether this identifier stands literally in the source, whatever white space stands between its parts."""
     return value in source or " ".join(value.split()) in source
+
+
+_NAME = re.compile(r"(?<![.!?:] )(?<!^)(?<![\"“'(])\b[^\W\d_a-z][\w'’-]+(?: [^\W\d_a-z][\w'’-]+)*")
+
+
+def names_in(text: str) -> Iterator[str]:
+    """Words that are written with a capital inside a sentence: names, in most languages that have capitals."""
+    for match in _NAME.finditer(text):
+        if match.group(0)[0].isupper() and not match.group(0).startswith(("I'", "I’")):
+            yield match.group(0)

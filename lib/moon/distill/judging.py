@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from moon.distill.clauses import without_lead_in
 from moon.distill.conversation import Session, corrects
 from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
@@ -45,6 +46,12 @@ SECOND_CHOICE = 0.75
 # ... but not in one that it fits so much less.
 CLEARLY = 1.6
 CONSIDERED = 400
+# "Sounds good, I'll try that": what only takes up the other's advice.
+TAKEN_UP = 0.4
+# So many lines an assistant may say before each of them counts less: after its tools ran, and without.
+REPORT, ADVICE = 20, 6
+# What is backed less than that is not looked at.
+LEAST_BACKED = 0.25
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def judge(session: Session) -> dict[str, list[Judged]]:
     """For each list the units that fit it, the best first, none that says the same as a better one."""
     judged: dict[str, list[Judged]] = {name: [] for name in JUDGED}
     for unit, words in zip(session.units, session.words, strict=True):
-        if session.is_revoked(unit.turn, unit.text):
+        if backed(unit, session) < LEAST_BACKED or session.is_revoked(unit.turn, unit.text):
             continue
         scores = {name: _score(name, unit, words, session) for name in JUDGED}
         best = max(scores.values())
@@ -78,9 +85,9 @@ def judge(session: Session) -> dict[str, list[Judged]]:
 def judge_for_summary(session: Session) -> list[Judged]:
     """All units by how well they say what the session was about."""
     judged = [
-        Judged(unit, session.centrality(words) * _telling(unit), words, (unit.event_id,))
+        Judged(unit, session.centrality(words) * _telling(unit) * backed(unit, session), words, (unit.event_id,))
         for unit, words in zip(session.units, session.words, strict=True)
-        if not session.is_revoked(unit.turn, unit.text)
+        if backed(unit, session) >= LEAST_BACKED and not session.is_revoked(unit.turn, unit.text)
     ]
     return sorted(judged, key=lambda each: (-each.score, each.unit.turn, each.unit.position))
 
@@ -104,10 +111,22 @@ def _sources(unit: Unit, session: Session) -> tuple[str, ...]:
 
 def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> float:
     if unit.label and not _says_too_little(unit):
-        return LABELLED + _common(unit, words, session) if name == unit.label else 0.0
-    weight = ROLES[name].get(unit.role, 0.0)
+        labelled = LABELLED + _common(unit, words, session) if name == unit.label else 0.0
+        return labelled * backed(unit, session)
+    weight = ROLES[name].get(unit.role, 0.0) * backed(unit, session)
     strength = _strength(name, unit, session) if weight else 0.0
     return strength * weight * _common(unit, words, session) * _timeliness(name, unit, session) if strength else 0.0
+
+
+def backed(unit: Unit, session: Session) -> float:
+    """How far an assistant's words are more than advice: what it reports after its tools ran, or says in few words.
+
+    A long answer explains, proposes and gives examples; each of its lines is the less a decision or a result.
+    """
+    if unit.role != ASSISTANT:
+        return 1.0
+    said = session.ends[unit.turn] + 1
+    return min(1.0, (REPORT if unit.turn in session.reports else ADVICE) / said)
 
 
 def _strength(name: str, unit: Unit, session: Session) -> float:
@@ -118,23 +137,18 @@ def _strength(name: str, unit: Unit, session: Session) -> float:
         return 1.3
     if _UNFIT[name](unit):
         return 0.0
-    text = _WISH.sub(" ", unit.text) if name == "rules" else unit.text
+    # "I want to make sure that …" is what somebody is after, "Make sure that …" is a rule.
+    text = cue("wish").sub(" ", unit.text) if name == "rules" else unit.text
     hits = {match.group(0).lower() for match in cue(CUES[name]).finditer(text)}
     strength = min(2.0, 1.0 * bool(hits) + 0.35 * max(0, len(hits) - 1))
     if unit.heading and HEADINGS[name].search(unit.heading):
         strength += 1.2
     strength += _EXTRA[name](unit, session, bool(strength))
+    if unit.role == USER and session.takes_up(unit.turn) and name != "milestones":
+        strength *= TAKEN_UP
     if unit.is_question:
         strength *= 0.3 if unit.role == USER else 0.2
     return strength
-
-
-# "I want to make sure that …" is what somebody is after, "Make sure that …" is a rule.
-_WISH = re.compile(
-    r"(?i)(?<!\w)(?:(?:i|we)(?:'d|'m|'re| would| am| are)? (?:really |also |just |still )?"
-    r"(?:want|wanted|need|like|love|hope|try|trying)|how (?:do|can|could|should) (?:i|we)|(?:can|could) you|help me"
-    r"|in order|so as)(?: to)? (?:please )?(?:make sure|ensure)(?!\w)"
-)
 
 
 def _settles_nothing(unit: Unit) -> bool:
@@ -143,7 +157,7 @@ def _settles_nothing(unit: Unit) -> bool:
         return True
     if unit.role == ASSISTANT and cue("offer").search(unit.text):
         return True
-    return unit.role == USER and _inquires(unit.text)
+    return unit.role == USER and (_inquires(unit.text) or bool(cue("feeling").match(without_lead_in(unit.text))))
 
 
 def _inquires(text: str) -> bool:
@@ -215,16 +229,6 @@ _EXTRA: dict[str, Callable[[Unit, Session, bool], float]] = {
     "milestones": _reports,
     "open_tasks": _is_due,
 }
-
-
-def without_lead_in(text: str) -> str:
-    """A sentence without the "OK, great:" before it."""
-    while match := cue("lead_in").match(text):
-        rest = text[match.end() :].lstrip()
-        if rest[:1] not in (",", ".", "!", ":", ";", "-", "–", "—", "，", "。", "！"):
-            return text
-        text = rest.lstrip(",.!:;-–—，。！ ")
-    return text
 
 
 def _common(unit: Unit, words: frozenset[str], session: Session) -> float:

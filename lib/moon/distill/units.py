@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from moon.distill.cues import cue
+from moon.distill.clauses import clauses, shortened, without_lead_in
+from moon.distill.cues import cue, words_of
 from moon.distill.labels import is_bare_label, label_of
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
-MAX_UNIT = 320
-# A sentence that has no good border is rather long than torn.
-MAX_WHOLE = 480
 MAX_JOINED = 170
+LONGEST_QUOTE = 300
 # "That is a rule for all of us." says nothing without the sentence before it.
 _POINTS_BACK = re.compile(r"(?i)(?:that(?:'s| is)|(?:write|put|note) (?:that|this|it)) [^.!?]{0,40}[.!]?$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _CHECKED = re.compile(r"^\s*(?:[-*+]\s*)?\[[xX]\]\s*")
 _HEADING = re.compile(r"^\s*#{1,6}\s+|^\s*\*\*[^*]+\*\*:?\s*$")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(\[`]*[^\sa-z])|(?<=[。！？])")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|z\.B|d\.h|bzw|ca|etc|vs|approx|no|nr|mr|mrs|dr|st|p)\.|\b[A-Z]\.)$", re.IGNORECASE
-)
+_SENTENCE_END = re.compile(r"(?<=[.!?…])([\"'”’)\]]*)\s+(?=[\"'(\[`“‘]*[^\sa-z])|(?<=[。！？])([」』”）]?)")
 _EMPHASIS = re.compile(r"(\*\*|__)(.+?)\1")
 _QUOTE = re.compile(r"^\s*>+\s?")
 _LATIN_WORD = re.compile(r"[^\W\d_][\w'-]{2,}")
@@ -47,8 +44,8 @@ class Unit:
 
     @property
     def is_question(self) -> bool:
-        """Whether it only asks."""
-        return _asks(self.text)
+        """Whether it only asks, with its mark or without."""
+        return _asks(self.text) or (self.role == USER and bool(cue("question").match(without_lead_in(self.text))))
 
 
 def units_of(turns: Sequence[Turn]) -> list[Unit]:
@@ -71,7 +68,7 @@ def _units(number: int, turn: Turn) -> Iterator[Unit]:
         ticked = bool(_CHECKED.match(_BULLET.sub("", line)))
         for part in _parts(bare, turn.role):
             label = _label(part, heading if item else "", ticked) if turn.role != RESULT else ""
-            for text in _cut(part):
+            for text in clauses(part) if turn.role == USER else (shortened(part),):
                 yield Unit(
                     number,
                     position,
@@ -144,6 +141,11 @@ def _prose_lines(text: str) -> Iterator[str]:
             yield line
 
 
+def without_code(text: str) -> str:
+    """A text without what stands between code fences."""
+    return "\n".join(_prose_lines(text)) if "```" in text or "~~~" in text else text
+
+
 _REPORTS = re.compile(
     r"(?i)(?<!\w)(?:error|exception|traceback|fatal|panic|fail(?:ed|ures?)?|passed|denied|refused|success\w*"
     r"|exit (?:code|status)|total|created|installed|listening|version|warning|done|finished|completed|deployed"
@@ -171,34 +173,40 @@ def plain(line: str) -> str:
 def sentences(line: str) -> list[str]:
     """A line's sentences; full stops in file names, numbers and abbreviations end none."""
     pieces: list[str] = []
-    for piece in _SENTENCE_END.split(line):
-        if pieces and _ABBREVIATION.search(pieces[-1]) and not label_of(piece):
+    for piece in _between_ends(line):
+        if pieces and ((_is_abbreviated(pieces[-1]) and not label_of(piece)) or _is_open(pieces[-1])):
             pieces[-1] += " " + piece
         elif piece.strip():
             pieces.append(piece.strip())
     return pieces
 
 
-# Where a long sentence can be cut so that both sides read as whole: before somebody speaks of themselves again.
-_BORDER = re.compile(r"(?:[,;]|\s[–—-])\s+(?:(?:and|but|so|also|plus|then|because)\s+)?(?=I\b|I')")
+def _between_ends(line: str) -> Iterator[str]:
+    start = 0
+    for end in _SENTENCE_END.finditer(line):
+        yield line[start : end.end(end.lastindex or 0)]
+        start = end.end()
+    yield line[start:]
 
 
-def _cut(sentence: str) -> Iterator[str]:
-    """A very long sentence in parts: at the borders of its clauses, else at semicolons or commas."""
-    while len(sentence) > MAX_UNIT:
-        borders = list(_BORDER.finditer(sentence, MAX_UNIT // 4, MAX_UNIT + 20))
-        if borders:
-            yield sentence[: borders[-1].start()].strip()
-            sentence = sentence[borders[-1].end() :]
-            continue
-        if len(sentence) <= MAX_WHOLE:
-            break
-        at = max(sentence.rfind(mark, MAX_UNIT // 3, MAX_UNIT) for mark in ("; ", ", ", "，", "、", " – ", " "))
-        at = at if at > 0 else MAX_UNIT
-        yield sentence[: at + 1].strip()
-        sentence = sentence[at + 1 :].strip()
-    if sentence:
-        yield sentence
+_INITIAL = re.compile(r"(?<!\w)[^\W\d_a-z]\.$")
+
+
+@functools.cache
+def _abbreviation() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{words_of('abbreviation')})\.$", re.IGNORECASE)
+
+
+def _is_abbreviated(text: str) -> bool:
+    """Whether the full stop at the end belongs to a short form or to an initial."""
+    return bool(_abbreviation().search(text) or _INITIAL.search(text))
+
+
+def _is_open(text: str) -> bool:
+    """Whether a quotation or parenthesis was begun and not ended; one that never ends holds nothing together."""
+    if len(text) > LONGEST_QUOTE:
+        return False
+    return text.count('"') % 2 == 1 or text.count("“") > text.count("”") or text.count("(") > text.count(")")
 
 
 def terms(text: str) -> frozenset[str]:

@@ -1,0 +1,228 @@
+"""What each line of a conversation is worth: which list it fits, what values it states, whose word it is.
+
+A line is what may stand in a distillation: a unit of what was said, a command, an identifier. `choosing.py` fills the
+room with them by what each adds to those that are there already.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from moon.distill.clauses import without_frame, without_lead_in, without_trailing
+from moon.distill.commands import ranked_commands
+from moon.distill.conversation import Session
+from moon.distill.cues import cue
+from moon.distill.distillation import Item
+from moon.distill.identifiers import WEIGHT, Identifier, identifiers_in, is_searched_for, names_in, quoted_in
+from moon.distill.judging import LABELLED, LEAST_BACKED, Judged, backed, is_standing, judge, judge_for_summary
+from moon.distill.turns import ASSISTANT, CALL, RESULT, SUMMARY, USER, Turn
+from moon.distill.units import Unit, without_code
+from moon.distill.values import WEIGHT as VALUE_WEIGHT
+from moon.distill.values import Value, values_in
+
+# How much a value counts by whose word it is. What an assistant lays out for others are examples and plans.
+SPEAKERS = {USER: 1.0, SUMMARY: 0.8, ASSISTANT: 0.35}
+# A value that was named before is known; one that only a reply takes up is the other's.
+SEEN, TAKEN_UP, ASKED, SUPPOSED, IMPERSONAL, HAPPENS, NEWER = 0.35, 0.2, 0.6, 0.4, 0.8, 1.2, 1.5
+NAME = 0.25
+NAMES_COUNTED = 2
+MOST_VALUES = 3.0
+GIST, FEELING = 0.5, 0.4
+LEAST_GIST = 0.2
+GISTS = 60
+GIST_WORDS, VALUE_WORDS = 4, 2
+COMMAND, COMMAND_FADES = 1.6, 0.3
+IDENTIFIER = 0.35
+IDENTIFIERS_RANKED = 300
+# An identifier that only a tool printed, and only once or twice, is left out.
+LEAST_IDENTIFIER = 0.2
+MOST_PRINTED = 0.3
+LONGEST_ANSWER = 160
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something that may stand in a list. `fit`: what it is worth there; `values`: what each value in it adds."""
+
+    name: str
+    item: Item
+    fit: float
+    words: frozenset[str]
+    values: tuple[tuple[str, float], ...] = ()
+    first: bool = False
+    """What a user laid down for good, or its writer labelled."""
+
+
+class Known:
+    """Which values were named before a turn."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        # What only a tool printed is not told yet.
+        said = ["" if turn.role in (CALL, RESULT) else turn.text for turn in turns]
+        self._text = "\n".join(said)
+        ends = itertools.accumulate(len(text) + 1 for text in said)
+        self._starts = [0, *ends]
+
+    def before(self, turn: int, value: Value) -> bool:
+        """Whether this value stands in an earlier turn."""
+        at = self._text.find(value.text, 0, self._starts[turn])
+        while at >= 0 and self._goes_on(at, at + len(value.text)):
+            at = self._text.find(value.text, at + 1, self._starts[turn])
+        return at >= 0
+
+    def _goes_on(self, start: int, end: int) -> bool:
+        """Whether what was found is a part of a longer figure: 5 of 150, or of 1.5."""
+        left, right = self._text[max(0, start - 2) : start], self._text[end : end + 2]
+        return bool(re.search(r"\d[.,]?$", left) or re.match(r"[.,]?\d", right))
+
+
+def lines_of(session: Session) -> list[Line]:
+    """Everything that is worth a line at all, for its best list."""
+    return [*_said(session), *_commands(session), *_identifiers(session)]
+
+
+def _said(session: Session) -> Iterator[Line]:
+    """The units that fit a list, state a value, or say what it was about."""
+    best: dict[tuple[int, int], tuple[str, Judged]] = {}
+    for name, judged in judge(session).items():
+        for each in judged:
+            key = (each.unit.turn, each.unit.position)
+            if key not in best or each.score > best[key][1].score:
+                best[key] = (name, each)
+    gists = {(each.unit.turn, each.unit.position): each for each in judge_for_summary(session)[:GISTS]}
+    known = Known(session.turns)
+    for unit, words in zip(session.units, session.words, strict=True):
+        key = (unit.turn, unit.position)
+        line = _line(unit, words, session, best.get(key), gists.get(key), known)
+        if line:
+            yield line
+
+
+def _line(
+    unit: Unit,
+    words: frozenset[str],
+    session: Session,
+    judged: tuple[str, Judged] | None,
+    gist: Judged | None,
+    known: Known,
+) -> Line | None:
+    if judged:
+        item, values = _item(judged[1], session), _values(unit, unit.text, session, known)
+        if values and unit.role == USER and judged[0] == "milestones" and not unit.label and not unit.is_question:
+            item = Item(_bare(item.text), item.sources)
+        return Line(judged[0], item, judged[1].score, words, values, is_standing(unit) or judged[1].score >= LABELLED)
+    if session.is_revoked(unit.turn, unit.text):
+        return None
+    text, sources = unit.text, [unit.event_id]
+    values = _values(unit, text, session, known) if len(words) >= VALUE_WORDS else ()
+    if values and not unit.is_question:
+        text = _bare(text)
+    fit = GIST * gist.score if gist and _tells(gist) and not unit.is_question else 0.0
+    fit *= FEELING if cue("feeling").match(without_lead_in(unit.text)) else 1.0
+    if not values and not fit:
+        answer = session.answer_to(unit) if gist and _tells(gist) else None
+        if answer is None or gist is None:
+            return None
+        fit, text, sources = GIST * gist.score, f"{text} — {answer[0]}", [unit.event_id, answer[1]]
+    return Line("summary", Item(text, tuple(sources)), fit, words, values)
+
+
+def _tells(gist: Judged) -> bool:
+    """Whether a line says enough of what it was about to stand without its neighbours."""
+    return gist.score > LEAST_GIST and len(gist.words) >= GIST_WORDS
+
+
+def _bare(text: str) -> str:
+    """A statement without what is said around its values."""
+    text = without_frame(without_lead_in(text) or text)
+    last = max((text.rfind(value.text) + len(value.text) for value in values_in(text)), default=len(text))
+    return without_trailing(text, last)
+
+
+def _item(judged: Judged, session: Session) -> Item:
+    if session.is_answered_question(judged.unit):
+        answer = " ".join(session.assented[judged.unit.turn].text.split())
+        return Item(f"{judged.unit.text} — {answer}", judged.sources)
+    return Item(without_lead_in(judged.unit.text) or judged.unit.text, judged.sources)
+
+
+def _values(unit: Unit, text: str, session: Session, known: Known) -> tuple[tuple[str, float], ...]:
+    """The values that a unit states, each with what it adds."""
+    weight = SPEAKERS.get(unit.role, 0.0) * _stated(unit, session)
+    if weight <= 0.0:
+        return ()
+    found: dict[str, float] = {}
+    for value in values_in(text):
+        found.setdefault(value.text, VALUE_WEIGHT[value.kind] * (SEEN if known.before(unit.turn, value) else 1.0))
+    if not found:
+        return ()
+    for name in [name for name in names_in(text) if not any(name in value for value in found)][:NAMES_COUNTED]:
+        found.setdefault(name, NAME)
+    share = weight * min(1.0, MOST_VALUES / sum(found.values()))
+    return tuple((each, worth * share) for each, worth in found.items())
+
+
+def _stated(unit: Unit, session: Session) -> float:
+    """How far somebody states what they say as so: not asked, supposed, or only taken up from the other."""
+    factor = backed(unit, session)
+    if factor < LEAST_BACKED:
+        return 0.0
+    factor *= 1.0 if cue("speaker").search(unit.text) else IMPERSONAL
+    factor *= NEWER if cue("newer").search(unit.text) else HAPPENS if cue("change").search(unit.text) else 1.0
+    factor *= ASKED if unit.is_question else 1.0
+    factor *= SUPPOSED if cue("supposed").search(unit.text) else 1.0
+    return factor * (TAKEN_UP if session.takes_up(unit.turn) else 1.0)
+
+
+def _commands(session: Session) -> Iterator[Line]:
+    for rank, (text, sources) in enumerate(ranked_commands(session.turns)):
+        yield Line("commands", Item(text, sources), COMMAND / (1 + COMMAND_FADES * rank), frozenset())
+
+
+def _identifiers(session: Session) -> Iterator[Line]:
+    """Identifiers by how much is lost with them."""
+    value: dict[str, float] = defaultdict(float)
+    printed: dict[str, float] = defaultdict(float)
+    first: dict[str, str] = {}
+    for number, turn in enumerate(session.turns):
+        text = without_code(turn.text) if turn.role == ASSISTANT else turn.text
+        for found in (*identifiers_in(text), *quoted_in(text)):
+            if session.is_revoked(number, found.text) or not is_searched_for(found):
+                continue
+            (printed if turn.role in (CALL, RESULT) else value)[found.text] += _worth(found, turn)
+            first.setdefault(found.text, turn.event_id)
+    for text, worth_printed in printed.items():
+        # A tool prints the same line a hundred times; that makes nothing in it more important.
+        value[text] += min(worth_printed, MOST_PRINTED)
+    worth = {text: min(total, 4.0) for text, total in value.items() if total >= LEAST_IDENTIFIER}
+    ordered = sorted(worth, key=lambda text: (-worth[text], -value[text], text))[:IDENTIFIERS_RANKED]
+    for text in _without_parts(ordered):
+        yield Line("identifiers", Item(text, (first[text],)), IDENTIFIER * worth[text], frozenset())
+
+
+# What these name is a figure among figures in a tool's output: `$1` of a script, the clock of a log.
+ONLY_SPOKEN = frozenset({"amount", "time", "money", "number", "decimal", "name", "flag"})
+# A figure without its sentence says little, and one that only the model named says nothing.
+FIGURES = frozenset({"amount", "time", "decimal"})
+SUMS = frozenset({"money", "number", "date"})
+SUM = 0.4
+
+
+def _worth(found: Identifier, turn: Turn) -> float:
+    """What people and the model spoke of counts far more than what a tool printed."""
+    if turn.role in (CALL, RESULT) and found.kind in ONLY_SPOKEN:
+        return 0.0
+    if found.kind in FIGURES or (found.kind in SUMS and turn.role == ASSISTANT):
+        return 0.0
+    by = {USER: 2.0, ASSISTANT: 1.2, SUMMARY: 1.5, RESULT: 0.06}.get(turn.role, 0.15)
+    by *= SUM if found.kind in SUMS else 1.0
+    return WEIGHT[found.kind] * by * (0.3 if len(found.text) > 120 else 1.0)
+
+
+def _without_parts(ordered: Sequence[str]) -> list[str]:
+    """Leave out what stands inside another one."""
+    return [text for text in ordered if not any(text in other and text != other for other in ordered)]
