@@ -17,6 +17,7 @@ from pathlib import Path
 from moon.errors import HomeUnusable, LockBusy, MoonError
 
 LOCK_VARIABLE = "MOON_LOCK_FD"
+ABANDONED_AFTER = 86_400
 
 
 def make_private(folder: Path) -> Path:
@@ -71,15 +72,30 @@ def atomic_writer(path: Path) -> Iterator[int]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_abandoned(folder: Path, older_than: float = 86_400) -> int:
-    """Remove the temporary files below a folder that a killed writer left more than `older_than` seconds ago."""
+def remove_abandoned(folder: Path) -> int:
+    """Remove the temporary files that killed writers left below a folder. Only for who holds the cycle lock."""
     removed = 0
     for path in folder.rglob(".*.tmp"):
         with contextlib.suppress(OSError):
-            if path.is_file() and time.time() - path.lstat().st_mtime > older_than:
+            if path.is_file() and not _is_being_written(path):
                 path.unlink()
                 removed += 1
     return removed
+
+
+def _is_being_written(temporary: Path) -> bool:
+    """Does its writer live? One whose name holds no process is only ever written by the holder of the cycle lock."""
+    process = temporary.name.removesuffix(".tmp").rpartition(".")[2]
+    # A writer needs seconds; after a day the number is another process's.
+    if not process.isdecimal() or time.time() - temporary.lstat().st_mtime > ABANDONED_AFTER:
+        return False
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return int(process) != os.getpid()
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -30,11 +30,8 @@ class ByteSearch:
     """A pattern over Latin-1 bytes. `names` are its named groups in order, by number."""
 
     def __init__(self, pattern: str, max_mem: int = 16 << 20) -> None:
-        """Raises `EngineMissing`, `PatternUnusable`."""
-        try:
-            made = engine().compile(pattern.encode("latin-1"), latin_1(max_mem))
-        except engine().error as error:
-            raise PatternUnusable(_words(error)) from error
+        """Raises `EngineMissing`."""
+        made = engine().compile(pattern.encode("latin-1"), latin_1(max_mem))
         self.names: list[int] = sorted(made.groupindex.values())
         # The match objects of the package cost three times the search, so the binding below them is asked.
         self._match = made._regexp.Match
@@ -60,7 +57,7 @@ class ByteSearch:
 
 @cache
 def compiled(pattern: str) -> ByteSearch:
-    """The pattern, compiled once in a process. Raises `EngineMissing`, `PatternUnusable`."""
+    """The pattern, compiled once in a process. Raises `EngineMissing`."""
     return ByteSearch(pattern)
 
 

@@ -220,7 +220,7 @@ def _gone(match: re.Match[str]) -> str:
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "/": "/", "'": "'"}
 _OTHER_ESCAPE = re.compile(
-    r"\\(?:u\{?([0-9A-Fa-f]{4})\}?|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|(e)|(\r?\n[ \t]*)|([^\w\s]| ))", re.ASCII
+    r"\\(?:u\{?([0-9A-Fa-f]{4})\}?|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|(e)|(\r?\n[ \t]*)|([^\w\s]|[ _]))", re.ASCII
 )
 
 

@@ -263,6 +263,13 @@ def test_a_ledger_that_is_gone_is_made_anew_from_the_files(archiver):
     is_sound(archiver)
 
 
+def test_an_unnamed_file_whose_name_says_nothing_is_taken_in_too(archiver):
+    stray = archiver.home.raw / "main" / "odd..00001.jsonl"
+    stray.write_bytes(events.message("x", "who wrote this") + b"\n")
+    assert mend(archiver).adopted == [stray.name]
+    is_sound(archiver)
+
+
 def test_an_unnamed_file_of_a_session_that_no_store_lists_is_taken_in(archiver):
     archiver.home.ledger.unlink()
     discard(archiver.home)

@@ -277,12 +277,16 @@ def test_a_full_sync_that_fails_is_said(tmp_path, monkeypatch):
         append_line(tmp_path / "log", b"line")
 
 
-def test_what_killed_writers_left_is_removed_after_a_day_and_nothing_else(tmp_path):
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     folder = tmp_path / "archives" / "md"
     folder.mkdir(parents=True)
-    names = (".page.md.4711.tmp", ".young.md.4712.tmp", "page.tmp", ".page.md")
-    for name in names:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = [f".page.md.{gone.pid}.tmp", f".own.md.{os.getpid()}.tmp", ".segment.jsonl.tmp", f".x.{'9' * 30}.tmp"]
+    kept = [f".page.md.{os.getppid()}.tmp", ".page.md.1.tmp", "page.tmp", ".page.md"]
+    old = f".old.md.{os.getppid()}.tmp"
+    for name in (*left, *kept, old):
         (folder / name).write_text("x")
-        os.utime(folder / name, (1, 1) if "young" not in name else None)
-    assert remove_abandoned(tmp_path) == 1
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names[1:])
+    os.utime(folder / old, (1, 1))
+    assert remove_abandoned(tmp_path) == len(left) + 1
+    assert sorted(path.name for path in folder.iterdir()) == sorted(kept)

@@ -81,6 +81,17 @@ def test_what_only_looks_technical_stays(text: str) -> None:
     assert redact(text).text == text
 
 
+@pytest.mark.parametrize("text", ["password: {}", "db_password: {}", "password => {}", "Password = {}"])
+@pytest.mark.parametrize("value", ["hunter22", "kJ3mm2pq", "482133"])
+def test_a_password_behind_its_name_is_taken_out(text: str, value: str) -> None:
+    assert redact(text.format(value)).text == text.format("[redacted:password]")
+
+
+@pytest.mark.parametrize("value", ["48213", "required", "str", "None", "a1"])
+def test_what_follows_the_word_password_and_is_none_stays(value: str) -> None:
+    assert redact(f"password: {value}").text == f"password: {value}"
+
+
 def test_the_marker_names_the_kind() -> None:
     assert redact("push with " + SECRETS["github"]).text == "push with [redacted:github-token]"
     assert redact("a " + SECRETS["github"]).counts == {"github-token": 1}
@@ -99,6 +110,22 @@ def test_the_url_around_a_password_stays() -> None:
 def test_an_unfinished_key_block_is_taken_out_to_its_end() -> None:
     block = SECRETS["private-key"].rpartition("\n")[0]
     assert redact(f"cat id_rsa\n{block}").text == "cat id_rsa\n[redacted:private-key]"
+
+
+def test_the_end_of_a_key_alone_is_no_key() -> None:
+    text = "-----END PRIVATE KEY-----\nfollowed by MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
+    assert redact(text).text == text
+
+
+@pytest.mark.parametrize("kind", [kind for kind, secret in SECRETS.items() if "_" in secret])
+def test_what_is_escaped_for_markdown_is_read_without_its_backslashes(kind: str) -> None:
+    plain = f"the {SECRETS[kind]} of CI"
+    assert redact(plain.replace("_", "\\_")).text == redact(plain).text != plain
+
+
+@pytest.mark.parametrize("text", ["?a=1&lt=5&num=3&amp=x", "R&amp D"])
+def test_a_name_without_its_semicolon_is_no_entity(text: str) -> None:
+    assert {reading.text for reading in readings.readings(text)} <= {text}
 
 
 def test_user_patterns_come_first_and_name_the_marker() -> None:

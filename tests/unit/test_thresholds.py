@@ -262,6 +262,11 @@ def test_an_estimate_may_archive_and_nothing_more():
     assert decide(None, made, CONFIG, START).due == ("archive", "index")
 
 
+def test_usage_that_is_not_known_makes_nothing_due():
+    decision = decide(None, reading(None), CONFIG, START)
+    assert (decision.due, decision.state.state, decision.reason) == ((), NORMAL, "no usage is known")
+
+
 def test_numbers_that_are_no_numbers_are_no_usage():
     for used in (float("nan"), float("inf"), -5, "many", True, None):
         from moon.openclaw.transcript_store import read_entry

@@ -30,5 +30,5 @@ def shrinkage(before: Extent, after: Extent) -> str:
 
 def is_compacted_already(answer: dict[str, object]) -> bool:
     """Does OpenClaw say that nothing is left to summarise?"""
-    reason = str(answer.get("reason") or "").lower()
+    reason = str(answer.get("reason")).lower()
     return answer.get("compacted") is False and ("already compacted" in reason or "nothing to compact" in reason)

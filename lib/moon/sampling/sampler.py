@@ -11,7 +11,7 @@ from moon.cycle import cycle_document as cycles
 from moon.cycle.session_states import Owed, SessionState, State
 from moon.documents import Row
 from moon.errors import NOTICES, DocumentInvalid, MoonError, StoreAbsent
-from moon.files import Lock
+from moon.files import Lock, remove_abandoned
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage import Measured, Reading, measure
@@ -175,6 +175,7 @@ def take_up(home: Home, state: State, lock: Lock, now: int) -> None:
 
 def start(home: Home, document: cycles.Document, lock: Lock) -> None:
     """Write the cycle document and become its first station that has work. Does not return."""
+    remove_abandoned(home.root)
     cycles.write(home, document)
     from moon.cycle.station_runner import start_station
 
