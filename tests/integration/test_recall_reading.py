@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.events import header, message, tool_call, tool_result
+from tests.support.events import conversation, header, message, tool_call, tool_result
 from tests.support.moon import PATIENCE, ROOT, Moon
-from tests.support.stores import JsonlStoreBuilder
+from tests.support.stores import JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon import schema
 
@@ -198,3 +198,21 @@ def test_a_pager_that_is_left_early_is_no_error(moon: Moon) -> None:
 def test_json_of_a_conversation_is_written_line_by_line(moon: Moon) -> None:
     lines = moon.ok("recall", "--session", KEY).stdout.decode().splitlines()
     assert [json.loads(line.rstrip(","))["event_id"][:8] for line in lines[1:-1]][0] == "7f3a9c10"
+
+
+def test_a_whole_conversation_is_a_page_that_loads_and_runs_nothing(tmp_path: Path) -> None:
+    moon = Moon(tmp_path)
+    hostile = "</article><script>alert(1)</script><img src=x onerror=alert(2)>"
+    SqliteStoreBuilder(moon.state_dir).put(
+        "agent:main:main", "s1", [*conversation("s1", 2), message("evil", hostile), tool_result("t", "exec", hostile)]
+    )
+    moon.ok("snapshot")
+    page = moon.ok("recall", "--session", "agent:main:main", "--format", "html").stdout.decode()
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("<article") == 6
+    around = moon.ok("recall", "--event", "evil", "--context", "1", "--format", "html").stdout.decode()
+    assert around.count("<article") == 3
+    assert moon.run("recall", "lantern", "--format", "html").code == 2

@@ -190,6 +190,7 @@ RUNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         (("--session", KEY), "terminal"),
         (("--session", KEY), "pipe"),
         (("--session", KEY, "--format", "md"), "pipe"),
+        (("--session", KEY, "--format", "html"), "pipe"),
         (("--event", ODD), "pipe"),
         (("--bench", "--format", "text"), "pipe"),
         (("lantern", "--inject", KEY), "pipe"),

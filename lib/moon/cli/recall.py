@@ -36,6 +36,7 @@ EXAMPLES = """\
   moon-recall --event 7f3a9c10 --context 5                 read on: the messages around a result
   moon-recall --event 7f3a9c10 --json                      the original of a message, as OpenClaw stored it
   moon-recall --session agent:main:main --format md        a whole conversation
+  moon-recall --session agent:main:main --format html > page.html
   moon-recall --queries questions.txt | jq -c .results[0]  one question a line in, one answer a line out
   moon-recall --bench 200                                  does it hold on this archive? beside SQLite's bm25()
   moon-recall "what did we decide about ports" --inject agent:main:main --pick 1,3
@@ -124,7 +125,11 @@ def _parser() -> Parser:
         metavar="N",
         help="N neighbouring messages before and after each result or event",
     )
-    add("--format", choices=("text", "json", "md"), help="how to print (default: text on a terminal, json in a pipe)")
+    add(
+        "--format",
+        choices=("text", "json", "md", "html"),
+        help="how to print (default: text on a terminal, json in a pipe)",
+    )
     add("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     add(
         "--max-tokens",
@@ -176,12 +181,17 @@ def _check_what_is_asked(options: argparse.Namespace) -> None:
     asked = [bool(options.query), bool(options.queries), bool(options.event), options.bench is not None]
     if sum(asked) > 1:
         raise UsageWrong("give a query, or --queries, --event or --bench, not several", hint="see `moon-recall --help`")
-    if options.bench is not None and (options.bench < 1 or options.format == "md"):
+    if options.bench is not None and (options.bench < 1 or options.format in ("md", "html")):
         raise UsageWrong(
             "--bench asks for at least one message, and prints text or JSON", hint="for instance --bench 100"
         )
     if not any(asked):
         _check_without_question(options)
+    if options.format == "html" and (options.query or options.queries):
+        raise UsageWrong(
+            "a page is made of a conversation, not of an answer",
+            hint="--format html goes with --session KEY or --event ID",
+        )
     if options.raw and not options.event:
         raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
     if options.raw and (options.format or options.context):

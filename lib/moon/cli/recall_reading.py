@@ -82,12 +82,39 @@ def _write_around(found: Conversation, form: str, short: Callable[[str], str], w
     from moon.recall.render import session_command
 
     output.say(*(f"degraded: {each}" for each in found["degraded"]))
-    pages = _Pages(form, short, write, found["event_id"])
+    pages = _pages(form, short, write, found["event_id"])
     pages.begin(found["session_key"])
     for message in found["messages"]:
         pages.message(message)
+    pages.end()
     if form == "text" and found["session_key"]:
-        write(pages.style.note(f"the whole conversation: {session_command(found['session_key'])}"))
+        write(text_style(short).note(f"the whole conversation: {session_command(found['session_key'])}"))
+
+
+def _pages(form: str, short: Callable[[str], str], write: Write, asked: str | None = None) -> _Pages | _HtmlPages:
+    return _HtmlPages(write) if form == "html" else _Pages(form, short, write, asked)
+
+
+class _HtmlPages:
+    """Writes messages as one HTML page."""
+
+    def __init__(self, write: Write) -> None:
+        from moon.recall.html_page import HtmlPage
+
+        self._page = HtmlPage()
+        self._write = write
+
+    def begin(self, name: str) -> None:
+        """Write all that comes before the messages."""
+        self._write(self._page.begin(name))
+
+    def message(self, message: Message) -> None:
+        """Write a message."""
+        self._write(self._page.message(message))
+
+    def end(self) -> None:
+        """Write what closes the page."""
+        self._write(self._page.end())
 
 
 class _Pages:
@@ -121,6 +148,9 @@ class _Pages:
         else:
             self.write(self.style.message(message, asked=message["event_id"] == self.asked))
 
+    def end(self) -> None:
+        """Text and Markdown need no end."""
+
 
 # --- a whole conversation ---------------------------------------------------------------------------------------------
 
@@ -136,9 +166,10 @@ def print_conversation(home: Home, config: Config, name: str, agent: str | None,
             _write_document(transcripts)
         else:
             with shown_to_people() as write, _short_ids(home) as short:
-                pages = _Pages(form, short, write)
+                pages = _pages(form, short, write)
                 pages.begin(transcripts.session_key)
                 transcripts.read(pages.message)
+                pages.end()
     output.say(*(f"moon-recall: {each}" for each in transcripts.degraded))
     return PARTIAL if transcripts.degraded else DONE
 
