@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import date, datetime, timedelta, timezone, tzinfo
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# An idle tick needs the time and no calendar, so that is loaded where it is used. `typing` would be as dear.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import date, tzinfo
+
 # Instants that have a text form everywhere: up to the year 9999, and a day on the safe side of its end for time zones.
 FIRST_MS = -2_208_988_800_000
 LAST_MS = 253_402_214_400_000
@@ -28,8 +31,7 @@ def now_ms() -> int:
 
 def format_ms(instant: int) -> str:
     """`1795332000123` → `2026-11-22T06:00:00.123Z`."""
-    whole = datetime.fromtimestamp(instant // 1000, tz=timezone.utc)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(instant // 1000))}.{instant % 1000:03d}Z"
 
 
 def now_text() -> str:
@@ -47,6 +49,8 @@ def parse_ms(value: object) -> int | None:
         return int(instant) if FIRST_MS <= instant <= LAST_MS else None
     if not isinstance(value, str):
         return None
+    from datetime import datetime, timedelta, timezone
+
     try:
         parsed = datetime.fromisoformat(_with_offset(value.strip()))
     except ValueError:
@@ -54,7 +58,7 @@ def parse_ms(value: object) -> int | None:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
     # Whole numbers all the way: a float of seconds loses the last millisecond now and then.
-    instant = (parsed - EPOCH) // timedelta(milliseconds=1)
+    instant = (parsed - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
     return instant if FIRST_MS <= instant <= LAST_MS else None
 
 
@@ -87,4 +91,6 @@ def zone(name: str) -> tzinfo | None:
 
 def local_date(instant: int, zone_name: str) -> date:
     """The calendar date of an instant in the named zone."""
+    from datetime import datetime, timezone
+
     return datetime.fromtimestamp(instant / 1000, tz=timezone.utc).astimezone(zone(zone_name)).date()

@@ -97,17 +97,41 @@ def modules_of(environment: dict[str, str], *arguments: str) -> tuple[int, set[s
     return code, set(modules)
 
 
-def test_idle_tick_loads_nothing_heavy(tmp_path: Path) -> None:
+@pytest.fixture
+def idle(tmp_path: Path) -> dict[str, str]:
+    """A home whose configuration and state were checked and remembered, beside an OpenClaw with nothing to do."""
     sessions = tmp_path / "openclaw" / "agents" / "main" / "sessions"
     sessions.mkdir(parents=True)
     (sessions / "sessions.json").write_text("{}")
     environment = {"MOON_HOME": str(tmp_path / "moon"), "OPENCLAW_STATE_DIR": str(tmp_path / "openclaw")}
-    # The first tick checks and remembers configuration and state; from then on an idle one finds them unchanged.
     for _ in range(2):
         assert modules_of(environment, "sample")[0] == 0
-    code, loaded = modules_of(environment, "sample")
-    assert code == 0
+        look_again(environment)
+    return environment
+
+
+def look_again(environment: dict[str, str]) -> None:
+    """Let the next tick look at everything."""
+    Path(environment["MOON_HOME"], "state", "cache", "quiet").unlink(missing_ok=True)
+
+
+def test_a_tick_that_looks_at_everything_loads_nothing_heavy(idle: dict[str, str]) -> None:
+    code, loaded = modules_of(idle, "sample")
+    assert code == 0 and "moon.sampling.sampler" in loaded
     assert not [name for name in HEAVY if name in loaded]
+
+
+def test_a_tick_for_which_nothing_moved_loads_next_to_nothing(idle: dict[str, str]) -> None:
+    code, loaded = 0, {"moon.config"}
+    # Files that were written a moment ago are not trusted yet.
+    for _ in range(100):
+        if "moon.config" not in loaded:
+            break
+        code, loaded = modules_of(idle, "sample")
+    assert code == 0
+    own = {name for name in loaded if name.split(".")[0] == "moon"}
+    assert own == {"moon", "moon.cli", "moon.cli.launch", "moon.clock", "moon.sampling", "moon.sampling.quiet"}
+    assert not loaded & {"sqlite3", "hashlib", "pathlib", "datetime", "threading", "typing"}
 
 
 @pytest.mark.parametrize("tool", ["sample", "archive", "recall", "distill"])

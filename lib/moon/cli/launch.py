@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 
 TOOLS = (
@@ -19,8 +18,12 @@ def main() -> int:
     """Run the tool that `sys.argv` names and return its exit code; `lib/launch.py` and `bin/moon` come in here."""
     words = sys.argv[2:] if sys.argv[1:2] == ["moon"] else sys.argv[1:]
     tool, arguments = (words[0].removeprefix("moon-"), words[1:]) if words else ("", [])
+    if tool == "sample" and not arguments and _nothing_moved():
+        return 0
     # Start-up makes many objects and hardly any garbage; looking for some is a tenth of an idle tick.
     gc.set_threshold(50_000)
+    import importlib
+
     from moon.cli.run_tool import run_tool
 
     if tool not in TOOLS and tool not in MAKE_TOOLS:
@@ -63,3 +66,11 @@ def _nearest(word: str) -> str:
 
     near = difflib.get_close_matches(word, TOOLS, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _nothing_moved() -> bool:
+    """Is this a tick with nothing to look at? Asked before anything is loaded, since nearly every tick is."""
+    from moon.clock import now_ms
+    from moon.sampling.quiet import is_quiet
+
+    return is_quiet(now_ms())

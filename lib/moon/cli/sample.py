@@ -17,8 +17,9 @@ from moon.files import Lock
 from moon.health import noting
 from moon.health.problems import Subject
 from moon.log_parts import set_aside_when_full
+from moon.openclaw.locate import state_dir
 from moon.paths import Home, launchd_log
-from moon.sampling import sampler
+from moon.sampling import quiet, sampler
 from moon.trust import NotTrusted
 
 LAUNCHD_LOG_BYTES = 4 << 20
@@ -81,6 +82,8 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     now, looked_before = now_ms(), state.heartbeat
     state.heartbeat = now
     sampler.take_up(home, state, lock, now)
+    agents = str(state_dir(config) / "agents")
+    world = quiet.look_around(quiet.home_folder(), agents)
     sample = sampler.look(home, config, state, now)
     said = set(state.notices)
     sampler.remember(home, config, state, sample, now)
@@ -93,8 +96,11 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     if sample.has_work:
         document = sampler.open_cycle(home, config, state, sample, now)
         states.save(home, state)
+        quiet.forget(quiet.home_folder())
         sampler.start(home, document, lock)
     states.save(home, state)
+    until = sampler.stays_quiet_until(home, config, state, sample, now)
+    quiet.note_quiet(quiet.home_folder(), world, agents, now, until)
     return exit_code(sample)
 
 

@@ -210,7 +210,8 @@ class JsonlStore:
 
 
 def _mark_of(stat: os.stat_result) -> str:
-    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
+    # The time of the inode's change as well: nobody can put that one back.
+    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}:{stat.st_ctime_ns}"
 
 
 def _unreadable(path: Path, error: OSError) -> StoreForeign:

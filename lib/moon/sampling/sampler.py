@@ -12,13 +12,16 @@ from moon.cycle.session_states import Owed, SessionState, State
 from moon.documents import Row
 from moon.errors import NOTICES, DocumentInvalid, MoonError, StoreAbsent
 from moon.files import Lock, remove_abandoned
+from moon.health import health_file
 from moon.openclaw.locate import Stores, open_stores
-from moon.openclaw.transcript_store import Transcript
+from moon.openclaw.transcript_store import Holding, Transcript
 from moon.openclaw.usage import Measured, Reading, measure
 from moon.openclaw.usage_rows import row_of, usage_document
 from moon.paths import Home
+from moon.sampling.next_look import quiet_until, rests_at
+from moon.sampling.quiet import LOOK_AGAIN_MS
 from moon.sampling.thresholds import Decision, decide, finish_rollover, outlives, settle, settle_owed
-from moon.sampling.transcripts_due import in_order, select_due, with_work, work_for
+from moon.sampling.transcripts_due import in_order, select_due, unarchived, with_work, work_for
 
 # A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
 RESUMES = 3
@@ -32,6 +35,8 @@ class Sample(NamedTuple):
     rows: list[Row]
     problems: list[MoonError]
     decisions: list[Decision]
+    # When each transcript that holds something to archive comes to rest (milliseconds).
+    rests: list[int]
 
     @property
     def failures(self) -> list[MoonError]:
@@ -62,24 +67,39 @@ def look(home: Home, config: Config, state: State, now: int) -> Sample:
             decision = finish_rollover(decision, reading, now)
         decisions.append(decision)
         rows.append(decided_row(reading, decision))
-    due = transcripts_due(home, config, stores, state, now) if stores else []
+    waiting = to_archive(home, stores) if stores else []
+    due = with_keys(select_due(waiting, config.archive.idle_seconds, now), state)
     rows = with_work(rows, work_for(due, state.owed, now))
     problems += measured.problems
     problems += [each for each in stores.problems if each not in problems] if stores else []
-    return Sample(rows, problems, decisions)
+    return Sample(rows, problems, decisions, rests_at(waiting, config.archive.idle_seconds))
 
 
-def transcripts_due(home: Home, config: Config, stores: Stores, state: State, now: int) -> list[Transcript]:
-    """The transcripts of all stores that hold something to archive and are at rest."""
+def to_archive(home: Home, stores: Stores) -> list[Holding]:
+    """The transcripts of all stores that hold something to archive."""
     holdings = [holding for _, holding in stores.holdings()]
     if not holdings:
         return []
     from moon.vault.transcript_marks import known_marks
 
-    due = select_due(holdings, known_marks(home), config.archive.idle_seconds, now)
-    # The older store forgets whose transcript it was as soon as the session is gone; the last tick still knows.
-    keys = {(each.agent, each.session_id): each.session_key for each in state.sessions.values()}
+    return unarchived(holdings, known_marks(home))
+
+
+def with_keys(due: list[Transcript], state: State) -> list[Transcript]:
+    """The older store forgets whose transcript it was as soon as the session is gone; the last tick still knows."""
+    keys = {(each.agent, each.session_id): each.session_key for each in state.sessions.values()} if due else {}
     return [each._replace(key=each.key or keys.get((each.agent, each.session_id), "")) for each in due]
+
+
+def stays_quiet_until(home: Home, config: Config, state: State, sample: Sample, now: int) -> int:
+    """Until when nothing is due unless something moves (milliseconds); 0 where the next tick has to look again."""
+    asks_each_time = "store" not in config.usage.providers
+    if sample.has_work or sample.failures or state.owed or asks_each_time or names_in(home.rollovers):
+        return 0
+    if health_file.read(home).problems:  # that one is over shows in a look
+        return 0
+    rests = sample.rests if config.archive.idle_seconds else []
+    return quiet_until(state.sessions.values(), rests, config, now + LOOK_AGAIN_MS)
 
 
 def _audit(home: Home, action: str, outcome: str, **more: Any) -> None:

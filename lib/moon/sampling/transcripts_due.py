@@ -20,16 +20,18 @@ from moon.sampling.thresholds import is_waiting
 Identity = tuple[str, str, str]
 
 
-def select_due(
-    holdings: Iterable[Holding], archived: Mapping[Identity, str], idle_seconds: int, now: int
-) -> list[Transcript]:
-    """The transcripts whose mark is not the one they were archived with (`archived`), and that are at rest."""
+def unarchived(holdings: Iterable[Holding], archived: Mapping[Identity, str]) -> list[Holding]:
+    """The transcripts whose mark is not the one they were archived with (`archived`)."""
     return [
-        each.transcript
+        each
         for each in holdings
         if each.mark != archived.get((each.transcript.agent, each.transcript.session_id, each.transcript.place))
-        and is_at_rest(each, idle_seconds, now)
     ]
+
+
+def select_due(unarchived: Iterable[Holding], idle_seconds: int, now: int) -> list[Transcript]:
+    """Those of them that are at rest."""
+    return [each.transcript for each in unarchived if is_at_rest(each, idle_seconds, now)]
 
 
 def is_at_rest(holding: Holding, idle_seconds: int, now: int) -> bool:
