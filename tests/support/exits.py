@@ -196,7 +196,7 @@ RUNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         (("lantern", "--inject", KEY), "pipe"),
         (("lantern", "--since", ODD, "--json"), "pipe"),
     ),
-    "status": (((), "terminal"), (("--json",), "pipe")),
+    "status": (((), "terminal"), (("--json",), "pipe"), (("--plot",), "terminal"), (("--plot", ODD), "pipe")),
     "verify": (((), "terminal"), (("--json",), "pipe")),
     "watch": ((("--once",), "pipe"), ((ODD,), "pipe")),
     # Never a real installation: that would ask the service manager of whoever runs the tests.

@@ -20,6 +20,8 @@ EXAMPLES = """\
   moon-status                                  problems first; exit code 1 when one needs you
   moon-status --check                          one line, for monitoring
   moon-status --prometheus /var/lib/node_exporter/moon.prom
+  moon-status --plot agent:main:main           how full it was over time, and what was done when
+  moon-status --html moon.html                 a page with all of it, and the conversations to read
   moon-status --json | jq .problems
   moon-status --json | jq -r '.sessions[] | select(.pending != []) | .session_key'
 """
@@ -41,9 +43,20 @@ def main(arguments: list[str]) -> int:
         metavar="FILE",
         help="write metrics for node_exporter's textfile collector (- for standard output)",
     )
+    form.add_argument("--plot", metavar="SESSION", nargs="?", const="", help="draw how full it was, and what was done")
+    form.add_argument("--html", metavar="FILE", help="write a page: problems, curves, growth, conversations to read")
+    parser.add_argument(
+        "--conversations", metavar="N", type=int, default=50, help="with --html: pages for the N newest (default 50)"
+    )
     parser.add_argument("--all", action="store_true", help="list every session")
     options = parser.parse_args(arguments)
-    document = gather(Home.from_environment())
+    home = Home.from_environment()
+    if options.plot is not None:
+        from moon.cli.status_pictures import print_plots
+
+        print_plots(home, options.plot)
+        return DONE
+    document = gather(home)
     if options.json:
         output.put(as_json(document))
     elif options.check:
@@ -51,6 +64,11 @@ def main(arguments: list[str]) -> int:
     elif options.prometheus:
         write_metrics(document, options.prometheus)
         return DONE  # the alarm is the collector's business
+    elif options.html:
+        from moon.cli.status_pictures import write_page
+
+        write_page(home, document, options.html, options.conversations)
+        return DONE
     else:
         output.tell(*describe(document, everything=options.all))
     return FAILED if needs_person(document) else DONE

@@ -56,7 +56,7 @@ def gather(home: Home) -> Document:
     state = _read_state(home, problems)
     health = health_file.read(home)
     lines: list[Line] = part(lambda: _archives(Ledger(home.ledger), problems), [])
-    actions = last_actions(part(lambda: _audit_tail(home.audit_log), b"").splitlines())
+    actions = last_actions(part(lambda: audit_tail(home.audit_log), b"").splitlines())
     kept = Counter((line["agent"], line["session_key"]) for line in lines)
     cycle = part(lambda: _latest_cycle(home, state.open_cycle), None)
     remembered = [without_done(session, cycle) for session in state.sessions.values()]
@@ -176,7 +176,7 @@ def _latest_cycle(home: Home, cycle_id: str) -> CycleDocument | None:
         return None
 
 
-def _audit_tail(log: Path) -> bytes:
+def audit_tail(log: Path) -> bytes:
     """The end of the audit log, over the last two of its parts; its first line may be the end of one."""
     tail = b""
     for path in reversed(parts(log)[-2:]):
