@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support.events import conversation, header, message, tool_call, tool_result
 from tests.support.moon import ROOT, Moon, files_below
-from tests.support.old_index import as_version_2
+from tests.support.old_index import as_version
 from tests.support.stores import JsonlStoreBuilder
 
 from moon.cli.index import main as index_main
@@ -128,20 +128,20 @@ def test_the_index_folder_can_be_deleted_whole(moon: Moon) -> None:
     assert found(moon, "tarn AND cold")
 
 
-@pytest.mark.parametrize("version", ["2", "999", "signature"])
+@pytest.mark.parametrize("version", ["2", "4", "999", "signature"])
 def test_an_index_of_another_version_answers_until_the_new_one_is_whole(
     moon: Moon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], version: str
 ) -> None:
     """One archive a run, as if each run's time were over at once: deferred, and the old index stays until the last."""
     index_all(moon)
     path = moon.home.text_index
-    if version == "2":
-        as_version_2(path)
+    if version in ("2", "4"):
+        as_version(path, int(version))
     else:
         change = "PRAGMA user_version = 999" if version == "999" else "UPDATE state SET signature = 'of old'"
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(change)
-        path.with_name("recall.sqlite.seal").unlink()
+        path.with_name("recall.sqlite.seal").unlink(missing_ok=True)
     monkeypatch.setattr(indexer, "RENEWAL_SECONDS", -1.0)
     for name, value in moon.env.items():
         monkeypatch.setenv(name, value)
@@ -290,8 +290,8 @@ def test_secrets_reach_neither_index_nor_page(tmp_path: Path) -> None:
     ]
     JsonlStoreBuilder(moon.state_dir).put(KEY, "s1", lines)
     index_all(moon)
-    with sqlite3.connect(moon.home.text_index) as connection:
-        texts = [row[0] for row in connection.execute("SELECT text FROM body")]
+    with open_reader(moon.home.text_index) as index:
+        texts = [row.text for row in index.rows(index.message_ids())]
     pages = [path.read_text() for path in moon.home.markdown.rglob("*.md")]
     assert len(texts) == 3 and len(pages) == 1
     assert not [text for text in texts + pages if secret in text or secret[10:] in text]

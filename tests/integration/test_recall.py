@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support.events import header, message, tool_call, tool_result
 from tests.support.moon import Moon, files_below
-from tests.support.old_index import as_version_2
+from tests.support.old_index import as_version
 from tests.support.stores import JsonlStoreBuilder
 
 from moon import schema
@@ -294,8 +294,9 @@ def test_without_a_sound_index_the_archives_answer(moon: Moon, damage: Any) -> N
     assert any(each.startswith("embedded: ") for each in document["degraded"])
 
 
-def test_an_index_of_the_version_before_answers_and_says_what_makes_it_better(moon: Moon) -> None:
-    as_version_2(moon.home.text_index)
+@pytest.mark.parametrize("version", [2, 4])
+def test_an_index_of_a_version_before_answers_and_says_what_makes_it_better(moon: Moon, version: int) -> None:
+    as_version(moon.home.text_index, version)
     for question, event in (("heliotrope beacon", "e4"), ("Bücher", "e5"), ("lanterns", "f1"), ('"allow 8883"', "e7")):
         document = ask(moon, question)
         assert event in events(document)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.support.moon import ROOT, Moon, files_below
-from tests.support.old_index import as_version_2
+from tests.support.old_index import as_version
 from tests.support.programs import write_python_program
 from tests.support.stores import NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.clock import format_ms
 from moon.fulltext import open_writer
 from moon.fulltext.index_seal import break_seal, put_seal
+from moon.fulltext.page_sums import sum_all
 
 
 class Verifier(Moon):
@@ -228,14 +229,15 @@ def test_the_index_behind_damaged_and_blind(moon: Verifier) -> None:
 
 
 def test_an_index_of_the_version_before_is_told(moon: Verifier) -> None:
-    as_version_2(moon.home.text_index)
+    as_version(moon.home.text_index, 4)
     assert "earlier version" in only(moon.found()["index"], "warn")["message"]
 
 
 def test_a_message_that_is_not_as_it_was_written_is_found_by_the_deep_check(moon: Verifier) -> None:
     with open_writer(moon.home.text_index) as index:
-        index.connection.execute("UPDATE body SET text = text || ' indeed' WHERE id = (SELECT max(id) FROM body)")
-        put_seal(moon.home.text_index, index.connection)
+        index.connection.execute("UPDATE message SET digest = digest + 1 WHERE id = (SELECT max(id) FROM message)")
+    sum_all(moon.home.text_index)
+    put_seal(moon.home.text_index)
     assert "1 messages" in only(moon.found("--deep")["index"], "fail")["message"]
 
 

@@ -7,6 +7,12 @@ Row numbers carry meaning, so that ranking can reason about neighbours and episo
 An *episode* is a stretch of one session: at most `EPISODE_ROWS` rows without a longer pause. Two rows whose numbers
 differ by one follow each other in the conversation. The last place of an episode stays empty, so rows of different
 episodes are never neighbours.
+
+What a segment brought stands in one or two *spans* of row numbers: what went on with an episode, and the episodes after
+it. So a row need not say where it comes from, and a segment that moves into a pack changes a line or two.
+
+`words` keeps only which rows hold a term (`expression` says how phrases are found all the same), and its text nowhere:
+`message.body` holds it, compressed (`stored_text`). `message.kind` is the number of a role, a tool and a language.
 """
 
 from __future__ import annotations
@@ -21,11 +27,14 @@ from moon.files import make_private, unusable
 from moon.fulltext.index_rows import IndexBusy, IndexCorrupt, IndexMissing, IndexVersion
 from moon.fulltext.index_seal import damage, seal_path
 from moon.fulltext.languages import signature
+from moon.fulltext.page_sums import sums_path
 
-VERSION = 4
-# An index of the version before can still be searched; `moon-index` makes it anew.
-READABLE = (2, VERSION)
+VERSION = 5
+# An index of an earlier version can still be searched (`index_old`); `moon-index` makes it anew.
+READABLE = (2, 4, VERSION)
 APPLICATION = 0x4D4F4F4E  # "MOON"
+# What lies beside an index and belongs to it.
+BESIDE = ("-wal", "-shm", "-journal", ".seal", ".sums")
 AGENT_SHIFT = 40
 EPISODE_SHIFT = 6
 EPISODE_ROWS = (1 << EPISODE_SHIFT) - 1
@@ -47,16 +56,22 @@ CREATE TABLE episode (
 );
 CREATE INDEX episode_by_session ON episode (session, id);
 CREATE INDEX episode_by_time ON episode (first_at, last_at);
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY, event_id TEXT NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
-    role TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, digest INTEGER NOT NULL, language TEXT NOT NULL,
-    size INTEGER NOT NULL
+CREATE TABLE span (
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, segment INTEGER NOT NULL, lines_before INTEGER NOT NULL
 );
-CREATE INDEX message_by_event ON message (event_id);
-CREATE INDEX message_by_segment ON message (segment);
-CREATE TABLE body (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE INDEX span_by_segment ON span (segment);
+CREATE TABLE kind (
+    id INTEGER PRIMARY KEY, role TEXT NOT NULL, tool TEXT NOT NULL, language TEXT NOT NULL,
+    UNIQUE (role, tool, language)
+);
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, event NOT NULL, line INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
+    digest INTEGER NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX message_by_event ON message (event);
+CREATE TABLE dictionary (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5 (
-    text, content = '', columnsize = 0, tokenize = 'ascii'
+    text, content = '', columnsize = 0, detail = none, tokenize = 'ascii'
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, row);
 CREATE TABLE common_word (word TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
@@ -64,7 +79,8 @@ CREATE TABLE spoken (
     agent INTEGER NOT NULL, language TEXT NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (agent, language)
 ) WITHOUT ROWID;
 CREATE TABLE state (
-    next_episode INTEGER NOT NULL, counted_rows INTEGER NOT NULL, changed INTEGER NOT NULL, signature TEXT NOT NULL
+    next_episode INTEGER NOT NULL, counted_rows INTEGER NOT NULL, counted_until TEXT NOT NULL,
+    text_bytes INTEGER NOT NULL, changed INTEGER NOT NULL, signature TEXT NOT NULL
 );
 """
 
@@ -154,13 +170,16 @@ def _tune(connection: sqlite3.Connection, *, writable: bool) -> None:
     connection.execute(f"PRAGMA mmap_size = {0 if writable else 1 << 30}")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute("PRAGMA synchronous = NORMAL")
+    if writable:
+        # The writer itself moves the log into the file, after it has written down the sums of the pages in it.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     _tune(connection, writable=True)
     connection.executescript(
-        f"BEGIN IMMEDIATE; {SCHEMA} INSERT INTO state VALUES (1, 0, 0, '{signature()}'); "
+        f"BEGIN IMMEDIATE; {SCHEMA} INSERT INTO state VALUES (1, 0, '', 0, 0, '{signature()}'); "
         f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
 
@@ -197,15 +216,16 @@ def corrupt(path: Path, problem: object) -> IndexCorrupt:
 
 def remove(path: Path) -> None:
     """Delete an index file with what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm", "-journal", ".seal"):
+    for suffix in ("", *BESIDE):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def swap_in(fresh: Path, path: Path) -> None:
     """Let a finished, closed index take another's place; who has the old one open goes on reading it."""
-    for suffix in ("-wal", "-shm", ".seal"):
+    for suffix in BESIDE:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     fresh.replace(path)
-    if seal_path(fresh).exists():
-        seal_path(fresh).replace(seal_path(path))
+    for own in (sums_path, seal_path):
+        if own(fresh).exists():
+            own(fresh).replace(own(path))
     remove(fresh)

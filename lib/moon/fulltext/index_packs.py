@@ -56,5 +56,8 @@ def _point(index: TextIndexWriter, pack: SegmentSource, old: Sequence[tuple[int,
         (pack.sha256, pack.archive_path),
     )
     for number, first_line in old:
-        run("UPDATE message SET segment = ?, line = line + ? WHERE segment = ?", (cursor.lastrowid, first_line, number))
+        run(
+            "UPDATE span SET segment = ?, lines_before = lines_before + ? WHERE segment = ?",
+            (cursor.lastrowid, first_line, number),
+        )
     run(f"DELETE FROM segment WHERE id IN ({marks})")

@@ -8,23 +8,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from zlib import crc32
 
 from moon.clock import format_ms
+from moon.fulltext.event_ids import Stored, beginning, shown, stored
+from moon.fulltext.expression import Terms, with_phrase
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, VERSION, connect, corrupt, translated
-from moon.fulltext.index_rows import EventPlace, Filters, Place, Shape, StoredRow
+from moon.fulltext.index_rows import EventPlace, Filters, Kind, Place, Shape, StoredRow
 from moon.fulltext.index_seal import damage
-from moon.fulltext.languages import index_terms, signature
-from moon.fulltext.words import words
+from moon.fulltext.languages import index_terms, signature, terms
+from moon.fulltext.stored_text import TextReader, digest_of
 
-MESSAGE_COLUMNS = "message.id, event_id, line, role, tool, at, message.segment, text, language"
-# The index of the version before knows no languages.
-OLD_MESSAGE_COLUMNS = MESSAGE_COLUMNS.replace("language", "'' AS language")
-# … and no sizes; a word and the space behind it have about six characters.
-OLD_SIZE = "(SELECT 1 + length(text) / 6 FROM body WHERE body.id = message.id)"
+ROWS = (
+    "SELECT message.id, event, line + lines_before, kind, at, segment, body, digest FROM message LEFT JOIN span "
+    "ON span.first = (SELECT max(before.first) FROM span AS before WHERE before.first <= message.id) WHERE "
+)
+EPISODE_MESSAGES = "episode CROSS JOIN message ON message.id BETWEEN episode.id << 6 AND (episode.id << 6) + 63"
 # The guard's probe: so many rows of a segment, each looked for by so many of its longest terms.
 FINDABLE_ROWS = 5
 FINDABLE_TERMS = 4
+# So many rows with all words of a phrase are read to see whether they hold it, the newest first.
+READ_FOR_PHRASES = 10_000
+READ_AT_ONCE = 100
 
 
 class TextIndex:
@@ -36,8 +40,8 @@ class TextIndex:
         with translated(path):
             self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         self.is_in_memory = not connection.execute("PRAGMA database_list").fetchone()[2]
-        self.columns = MESSAGE_COLUMNS if self.version == VERSION else OLD_MESSAGE_COLUMNS
-        self.size = "size" if self.version == VERSION else OLD_SIZE
+        self._texts = TextReader(connection)
+        self._kinds: dict[int, Kind] = {}
 
     def __enter__(self) -> TextIndex:
         return self
@@ -84,34 +88,44 @@ class TextIndex:
         number, rows = segment[0]
         if not rows:
             return True
-        ids = [row[0] for row in self._rows("SELECT id FROM message WHERE segment = ? ORDER BY id", (number,))]
+        ids = self._segment_ids(number)
         step = max(1, len(ids) // FINDABLE_ROWS)
         sample = self.rows(ids[::step])
         return len(ids) == rows and bool(sample) and all(self._brings_back(row) for row in sample)
 
+    def _segment_ids(self, number: int) -> list[int]:
+        """The numbers of all rows of a segment, in order."""
+        sql = "SELECT id FROM span JOIN message ON message.id BETWEEN first AND last WHERE span.segment = ? ORDER BY id"
+        return [row[0] for row in self._rows(sql, (number,))]
+
     def _brings_back(self, row: StoredRow) -> bool:
-        own = index_terms(row.text, row.language) if self.version == VERSION else words(row.text)
-        probe = sorted(set(own), key=len)[-FINDABLE_TERMS:]
+        probe = sorted(self._probe(row), key=len)[-FINDABLE_TERMS:]
         query = " AND ".join(f'"{term}"' for term in probe)
         return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?", (query, row.id)))
 
+    def _probe(self, row: StoredRow) -> set[str]:
+        """The words under which a row must be found."""
+        return set(index_terms(row.text, row.language))
+
     def locate_event(self, event_id: str) -> list[EventPlace]:
         """Where an event lies in the archives; several places when it has several pieces or sessions."""
-        found = self._rows(
-            "SELECT DISTINCT agent.name, session_key, session_id, archive_path, line, role, at FROM message "
-            "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
-            "JOIN agent ON agent.id = session.agent WHERE event_id = ? ORDER BY message.id",
-            (event_id,),
-        )
-        return [
-            EventPlace(a, k, i, path, line, role, format_ms(at) if at else None)
-            for a, k, i, path, line, role, at in found
+        rows = self._of_event(event_id)
+        places = self.places(row.segment for row in rows)
+        found = [
+            EventPlace(*places[row.segment], row.line, row.role, format_ms(row.at) if row.at else None) for row in rows
         ]
+        return list(dict.fromkeys(found))
+
+    def _of_event(self, event_id: str) -> list[StoredRow]:
+        """All rows of an event, in order."""
+        found = self._rows("SELECT id FROM message WHERE event = ?", (stored(event_id),))
+        return sorted(self.rows([row[0] for row in found]))
 
     def events_beginning(self, start: str, limit: int) -> list[str]:
         """Event ids that begin so."""
-        sql = "SELECT DISTINCT event_id FROM message WHERE event_id >= ? AND event_id < ? LIMIT ?"
-        return [row[0] for row in self._rows(sql, (start, start + "\U0010ffff", limit))]
+        sql = "SELECT DISTINCT event FROM message WHERE event BETWEEN ? AND ? LIMIT ?"
+        kept = [row[0] for span in beginning(start) for row in self._rows(sql, (*span, limit + 1))]
+        return [each for each in map(shown, kept) if each.startswith(start)][:limit]
 
     # searching
 
@@ -129,9 +143,14 @@ class TextIndex:
     def damage(self) -> str:
         """What is wrong with the index, read through as a whole; "" for nothing."""
         try:
-            return damage(self.path, self.connection, thorough=True)
+            return damage(self.path, self.connection, thorough=True) or self._changed_texts()
         except sqlite3.DatabaseError as error:
             return str(error)
+
+    def _changed_texts(self) -> str:
+        found = self._rows("SELECT body, digest FROM message")
+        changed = sum(1 for body, digest in found if self._text(body, digest) is None)
+        return f"{changed} messages are not as they were written" if changed else ""
 
     @property
     def outdated(self) -> str:
@@ -146,9 +165,7 @@ class TextIndex:
         return {name: (number, rows) for number, name, rows in self._rows("SELECT id, name, rows FROM agent")}
 
     def languages(self) -> list[str]:
-        """The languages that messages are in, the commonest first; empty for an index of the version before."""
-        if self.version != VERSION:
-            return []
+        """The languages that messages are in, the commonest first."""
         found = self._rows(
             "SELECT language FROM spoken WHERE language != '' GROUP BY language HAVING sum(rows) > 0 "
             "ORDER BY sum(rows) DESC, language"
@@ -163,6 +180,20 @@ class TextIndex:
 
     def matches(self, query: str, filters: Filters, limit: int) -> list[int]:
         """Row numbers that fit an FTS5 query, newest first, at most `limit`."""
+        expression = with_phrase(query)
+        if expression is None:
+            return self._matches(query, filters, limit)
+        found: list[int] = []
+        possible = self._matches(expression.superset(), filters, READ_FOR_PHRASES)
+        for start in range(0, len(possible), READ_AT_ONCE):
+            rows = self.rows(possible[start : start + READ_AT_ONCE])
+            holding = [row.id for row in rows if expression.holds(Terms(terms(row.text, row.language)))]
+            found += sorted(holding, reverse=True)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _matches(self, query: str, filters: Filters, limit: int) -> list[int]:
         sql, values = self._scoped(filters)
         return [
             row[0]
@@ -179,9 +210,8 @@ class TextIndex:
             row[0]
             for row in self._rows(
                 # `+` keeps SQLite from walking all messages instead of those of the episodes.
-                "SELECT message.id FROM episode CROSS JOIN message ON message.id BETWEEN episode.id << 6 "
-                "AND (episode.id << 6) + 63 WHERE first_at < ? AND last_at >= ? AND +episode.id BETWEEN ? AND ? "
-                "AND at BETWEEN ? AND ? LIMIT ?",
+                f"SELECT message.id FROM {EPISODE_MESSAGES} WHERE first_at < ? AND last_at >= ? "
+                "AND +episode.id BETWEEN ? AND ? AND at BETWEEN ? AND ? LIMIT ?",
                 (until, since, low >> EPISODE_SHIFT, high >> EPISODE_SHIFT, since, until - 1, limit),
             )
         ]
@@ -201,7 +231,7 @@ class TextIndex:
         join = "" if filters.plain else "JOIN message ON message.id = words.rowid "
         for column, wanted in (("role", filters.roles), ("tool", filters.tools)):
             if wanted:
-                conditions.append(f"lower(message.{column}) IN ({','.join('?' * len(wanted))})")
+                conditions.append(self._kind_is(column, ",".join("?" * len(wanted))))
                 values += [each.lower() for each in wanted]
         if filters.since is not None:
             conditions.append("message.at >= ?")
@@ -215,6 +245,9 @@ class TextIndex:
             values += [filters.session, filters.session]
         return join + "WHERE " + "".join(f"{each} AND " for each in conditions), values
 
+    def _kind_is(self, column: str, marks: str) -> str:
+        return f"message.kind IN (SELECT id FROM kind WHERE lower({column}) IN ({marks}))"
+
     def time_range(self) -> tuple[int, int]:
         """The first and the last instant that any message was written, (0, 0) when none is dated."""
         first = self._rows("SELECT min(first_at) FROM episode WHERE first_at > 0")[0][0]
@@ -224,27 +257,46 @@ class TextIndex:
     def rows(self, ids: Sequence[int]) -> list[StoredRow]:
         """The rows with these numbers, in no particular order; numbers that do not exist are left out."""
         numbers = ",".join(map(str, ids))
-        sql = f"SELECT {self.columns}, digest FROM message LEFT JOIN body USING (id) WHERE message.id IN ({numbers})"
-        found = self._rows(sql)
-        if any(text is None or crc32(text.encode()) != digest for *_, text, _, digest in found):
+        return [self._row(*row) for row in self._rows(f"{ROWS} message.id IN ({numbers})")]
+
+    def _row(
+        self, row: int, event: Stored, line: int, kind: int, at: int, segment: int, body: bytes, digest: int
+    ) -> StoredRow:
+        text = self._text(body, digest)
+        if text is None or segment is None:
             raise corrupt(self.path, "a message is not as it was written")
-        return [StoredRow(*row[:-1]) for row in found]
+        role, tool, language = self._kind(kind)
+        return StoredRow(row, shown(event), line, role, tool, at, segment, text, language)
+
+    def _text(self, body: bytes, digest: int) -> str | None:
+        """A stored text; None when it is not as it was written."""
+        try:
+            text = self._texts.text(body)
+        except ValueError:
+            return None
+        return text if digest_of(text.encode()) == digest else None
+
+    def _kind(self, number: int) -> Kind:
+        if number not in self._kinds:
+            self._kinds = {row[0]: Kind(*row[1:]) for row in self._rows("SELECT id, role, tool, language FROM kind")}
+        try:
+            return self._kinds[number]
+        except KeyError as error:
+            raise corrupt(self.path, "a message is not as it was written") from error
 
     def shapes(self, ids: Iterable[int]) -> dict[int, Shape]:
         """What is known of rows without their texts; numbers that do not exist are left out."""
-        numbers = ",".join(map(str, ids))
-        sql = f"SELECT id, role, event_id, {self.size} FROM message WHERE id IN ({numbers})"
-        return {row[0]: Shape(*row[1:]) for row in self._rows(sql)}
+        found = self._rows(f"SELECT id, kind, event, size FROM message WHERE id IN ({','.join(map(str, ids))})")
+        return {row: Shape(self._kind(kind).role, event, size) for row, kind, event, size in found}
 
     def found_sizes(self, ids: Sequence[int]) -> list[tuple[int, str, int, int]]:
         """(row number, role, size, digest of its text: copies have the same) of rows that a search found. Raises
         `IndexCorrupt` if one is gone; ask within a `snapshot`.
         """
-        numbers = ",".join(map(str, ids))
-        found = self._rows(f"SELECT id, role, {self.size}, digest FROM message WHERE id IN ({numbers})")
+        found = self._rows(f"SELECT id, kind, size, digest FROM message WHERE id IN ({','.join(map(str, ids))})")
         if len(found) < len(ids):
             raise corrupt(self.path, f"{len(ids) - len(found)} messages that a search found are gone")
-        return found
+        return [(row, self._kind(kind).role, size, digest) for row, kind, size, digest in found]
 
     def places(self, segments: Iterable[int]) -> dict[int, Place]:
         """Where segments (by their number in rows) come from."""
@@ -276,23 +328,19 @@ class TextIndex:
         """Up to `count` rows of the same session before or after a row, in the order of the conversation."""
         compare, order = (">", "") if after else ("<", "DESC")
         sql = (
-            f"SELECT {self.columns} FROM episode JOIN message ON message.id BETWEEN episode.id << 6 "
-            "AND (episode.id << 6) + 63 JOIN body ON body.id = message.id "
+            f"SELECT message.id FROM {EPISODE_MESSAGES} "
             f"WHERE episode.session = (SELECT session FROM episode WHERE id = ? >> 6) AND episode.id {compare}= ? >> 6 "
             f"AND message.id {compare} ? ORDER BY episode.id {order}, message.id {order} LIMIT ?"
         )
-        found = [StoredRow(*row) for row in self._rows(sql, (row_id, row_id, row_id, count))]
-        return found if after else found[::-1]
+        found = self._rows(sql, (row_id, row_id, row_id, count))
+        return sorted(self.rows([row[0] for row in found]))
 
     def event_rows(self, event_id: str, session: str | None = None) -> list[StoredRow]:
         """The rows of an event, in order; those of the session where one is named, else of the first that has it."""
-        sql = (
-            f"SELECT {self.columns}, session_key, session_id FROM message JOIN body USING (id) "
-            "JOIN segment ON segment.id = message.segment JOIN session ON session.id = segment.session "
-            "WHERE event_id = ? ORDER BY message.id"
-        )
-        found = [row for row in self._rows(sql, (event_id,)) if session is None or session in row[9:]]
-        return [StoredRow(*row[:9]) for row in found if row[6] == found[0][6]]
+        found = self._of_event(event_id)
+        places = self.places(row.segment for row in found)
+        found = [row for row in found if session is None or session in places[row.segment][1:3]]
+        return [row for row in found if row.segment == found[0].segment]
 
     def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
         """Stems between two texts with the number of rows they stand in; for guessing at a mistyped word."""
@@ -302,4 +350,10 @@ class TextIndex:
 
 def open_reader(path: Path) -> TextIndex:
     """Open an index to read. Raises `IndexMissing`, `IndexVersion`, `IndexCorrupt`."""
-    return TextIndex(path, connect(path, writable=False, timeout=2.0))
+    connection = connect(path, writable=False, timeout=2.0)
+    index = TextIndex(path, connection)
+    if index.version == VERSION:
+        return index
+    from moon.fulltext.index_old import OldTextIndex
+
+    return OldTextIndex(path, connection)

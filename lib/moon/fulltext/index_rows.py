@@ -84,11 +84,21 @@ class StoredRow(NamedTuple):
     language: str = ""
 
 
-class Shape(NamedTuple):
-    """What is known of a row without its text. `size` is how many words the whole message has."""
+class Kind(NamedTuple):
+    """What many rows have in common."""
 
     role: str
-    event_id: str
+    tool: str
+    language: str
+
+
+class Shape(NamedTuple):
+    """What is known of a row without its text. `event` is the same for rows of the same event, and only good for that;
+    `size` is how many words the whole message has.
+    """
+
+    role: str
+    event: str | bytes
     size: int
 
 

@@ -3,7 +3,7 @@
 The functions that others use:
 
 - `index_terms(text, language)`: what the index stores for a row: the stems of its words, in order; never empty.
-  `row_of(text, before)` guesses the language first.
+  `row_entry(text, before)` guesses the language first; `entry_of(text, language)` is what FTS5 is given.
 - `terms(text, language)` and `term_places(text, language)`: the same stems, as ranking and highlighting compare them.
 - `question_terms(text, languages)`: each word of a question with all that it may be stored as.
 - `phrases(text, languages)`: a phrase as sequences of stems, one for each way that it may be stored.
@@ -182,11 +182,31 @@ def _joined(found: Iterable[str], language: str) -> str:
     return " ".join(map(_stems(language).__getitem__, found))
 
 
-def row_of(text: str, before: str) -> tuple[str, str]:
-    """(language, what FTS5 is given) for a row; `before` is the language of the row before it."""
+class Entry(NamedTuple):
+    """What the index keeps of a row's words: each of its terms once, and how many there are with repetitions."""
+
+    language: str
+    terms: str
+    size: int
+
+
+def row_entry(text: str, before: str) -> Entry:
+    """A row in the language that is guessed; `before` is that of the row before it."""
     found = row_words(text)
-    language = _guess(found[:_SAMPLE], before)
-    return language, _joined(found, language) or NO_WORD
+    return _entry(found, _guess(found[:_SAMPLE], before))
+
+
+def entry_of(text: str, language: str) -> Entry:
+    """A row of a known language: the same as when it was entered."""
+    return _entry(row_words(text), language)
+
+
+def _entry(found: Sequence[str], language: str) -> Entry:
+    every = [*map(_stems(language).__getitem__, found)]
+    # A run of an unspaced script is many terms in one piece.
+    if any(" " in each for each in every):
+        every = " ".join(every).split()
+    return Entry(language, " ".join(dict.fromkeys(every)) or NO_WORD, len(every) or 1)
 
 
 def index_terms(text: str, language: str) -> list[str]:

@@ -11,6 +11,7 @@ from moon.config import Config
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import unusable
 from moon.fulltext import IndexBusy, IndexCorrupt, IndexVersion, TextIndexWriter, open_next, open_writer, take_place
+from moon.fulltext.index_database import BESIDE
 from moon.fulltext.index_packs import Moved, take_over
 from moon.index.archive_entry import carry_out, index_source, source_of
 from moon.index.index_steps import Made, Step, plan_steps
@@ -169,7 +170,7 @@ def set_aside(path: Path) -> Path:
     aside = path.with_name(path.name + SET_ASIDE)
     try:
         path.replace(aside)
-        for suffix in ("-wal", "-shm", "-journal", ".seal"):
+        for suffix in BESIDE:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
     except OSError as error:
         raise unusable(path, error) from error

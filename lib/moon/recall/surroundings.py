@@ -43,7 +43,7 @@ class Surroundings:
         near = self.shapes.get(other)
         if near is None or other >> EPISODE_SHIFT != row >> EPISODE_SHIFT:
             return ()
-        is_next = own is not None and own.event_id != near.event_id
+        is_next = own is not None and own.event != near.event
         if is_next and own and (near.role not in TOOLS or own.role in TOOLS):
             return (other,)
         found: list[int] = []
@@ -65,5 +65,5 @@ class Surroundings:
             other = row + reach * direction
             if other >> EPISODE_SHIFT != row >> EPISODE_SHIFT or other not in self.shapes:
                 return
-            if own is None or self.shapes[other].event_id != own.event_id:
+            if own is None or self.shapes[other].event != own.event:
                 yield other
