@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-gateway bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,11 @@ attack: venv ## Promises under attack: endings, scripts, odd strings, secrets, s
 	$(PY) tests/attack/scripts.py
 	$(PY) tests/attack/strings.py --seed $(SEED)
 	$(PY) tests/attack/secrets.py --seed $(SEED) --harmless docs lib tests/recorded
+
+attack-crash: SEED := $(or $(SEED),$(shell date +%s))
+attack-crash: venv ## Kill a whole cycle at every system call, with and without the power (Linux, strace; POINTS=100 for fewer)
+	@echo "make attack-crash SEED=$(SEED)"
+	$(PY) tests/attack/crash.py --seed $(SEED) --points $(or $(POINTS),0)
 
 attack-gateway: SEED := $(or $(SEED),$(shell date +%s))
 attack-gateway: venv ## The same on the real OpenClaw: kills around prune and rollover, runs begun right before a reset (KILLS=200 RUNS=100)

@@ -21,7 +21,7 @@ ABANDONED_AFTER = 86_400
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder, and each missing one above it, for its owner only. Raises `HomeUnusable`."""
+    """Make a folder, and each missing one above it, for its owner only; durably. Raises `HomeUnusable`."""
     try:
         missing = []
         probe = folder
@@ -30,6 +30,7 @@ def make_private(folder: Path) -> Path:
             probe = probe.parent
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(each.parent)
     except OSError as error:
         raise unusable(folder, error) from error
     return folder
@@ -147,13 +148,13 @@ def sync(descriptor: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in this folder durable; file systems that cannot do that are left alone."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
+    """Make the names in this folder durable; where the file system or its permissions prevent it, it is left alone."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             sync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
@@ -172,6 +173,8 @@ def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
             write_all(descriptor, (b"\n" if torn else b"") + line + b"\n")
             if durable:
                 sync(descriptor)
+                if not size:
+                    sync_folder(path.parent)
         finally:
             os.close(descriptor)
     except OSError as error:

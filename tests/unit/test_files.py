@@ -12,6 +12,7 @@ from tests.support.crash import disk_full_at
 from tests.support.moon import ROOT
 from tests.support.unprivileged import held_back_by_permissions
 
+from moon import files
 from moon.errors import HomeUnusable, LockBusy, MoonError
 from moon.files import LOCK_VARIABLE, Lock, append_line, make_private, read_bounded, remove_abandoned, write_atomic
 from moon.programs import run
@@ -258,6 +259,7 @@ def full_sync(monkeypatch, answer):
 
 
 def test_where_the_drive_can_be_told_to_keep_its_bytes_it_is_told(tmp_path, monkeypatch):
+    append_line(tmp_path / "log", b"first line")
     calls = full_sync(monkeypatch, 0)
     append_line(tmp_path / "log", b"line")
     write_atomic(tmp_path / "file", b"bytes")
@@ -266,6 +268,7 @@ def test_where_the_drive_can_be_told_to_keep_its_bytes_it_is_told(tmp_path, monk
 
 @pytest.mark.parametrize("refusal", [errno.ENOTSUP, errno.ENOTTY, errno.EINVAL])
 def test_a_file_system_without_full_sync_gets_the_plain_one(tmp_path, monkeypatch, refusal):
+    append_line(tmp_path / "log", b"first line")
     calls = full_sync(monkeypatch, refusal)
     append_line(tmp_path / "log", b"line")
     assert calls == ["full", "fsync"]
@@ -275,6 +278,36 @@ def test_a_full_sync_that_fails_is_said(tmp_path, monkeypatch):
     full_sync(monkeypatch, errno.EIO)
     with pytest.raises(HomeUnusable):
         append_line(tmp_path / "log", b"line")
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The inodes of what was synced, in order."""
+    found = []
+    monkeypatch.setattr(files, "sync", lambda descriptor: found.append(os.fstat(descriptor).st_ino))
+    return found
+
+
+def test_new_folders_and_the_first_line_of_a_file_outlive_a_power_cut(tmp_path, synced):
+    """Not only their bytes: their names, too, are lost unless the folder above them is synced."""
+    path = tmp_path / "archives" / "raw" / "ledger.jsonl"
+    append_line(path, b"one")
+    inode = [each.stat().st_ino for each in (tmp_path, path.parent.parent, path, path.parent)]
+    assert synced == inode
+    append_line(path, b"two")
+    assert synced == [*inode, path.stat().st_ino]
+    append_line(path.with_name("log"), b"one", durable=False)
+    assert len(synced) == 5
+
+
+def test_a_folder_that_may_not_be_read_is_no_obstacle(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o711)
+    with held_back_by_permissions():
+        folder.chmod(0o311)
+        make_private(folder / "moon" / "state")
+        folder.chmod(0o700)
+    assert (folder / "moon" / "state").is_dir()
 
 
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):

@@ -112,6 +112,16 @@ def test_an_unfinished_key_block_is_taken_out_to_its_end() -> None:
     assert redact(f"cat id_rsa\n{block}").text == "cat id_rsa\n[redacted:private-key]"
 
 
+@pytest.mark.parametrize("colour", ["\x1b[1;31m", "\x9b1;31m"])
+def test_secrets_in_lines_that_are_not_neighbours_go_and_nothing_else(colour: str) -> None:
+    clothed = [f"{secret[:9]}{colour}{secret[9:]}" for secret in (SECRETS["github"], SECRETS["npm"])]
+    before = f"first\n{clothed[0]}\nplain words\nmore of them\na {clothed[1]} b\nplain\n{clothed[0]}\nlast"
+    assert redact(before).text == (
+        "first\n[redacted:github-token]\nplain words\nmore of them\na [redacted:npm-token] b\nplain\n"
+        "[redacted:github-token]\nlast"
+    )
+
+
 def test_the_end_of_a_key_alone_is_no_key() -> None:
     text = "-----END PRIVATE KEY-----\nfollowed by MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
     assert redact(text).text == text

@@ -10,9 +10,11 @@ from tests.support.settings import settings
 from tests.support.stores import NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.cycle import cycle_document as cycles
-from moon.cycle.session_states import SessionState, State
+from moon.cycle.session_states import Owed, SessionState, State
+from moon.openclaw.transcript_store import Transcript
 from moon.paths import Home
 from moon.sampling import sampler
+from moon.sampling.transcripts_due import Work, with_work, work_for
 
 KEY = "agent:main:main"
 
@@ -82,6 +84,23 @@ def test_an_index_that_failed_is_owed_though_the_transcript_is_archived(machine)
     assert rows_of(home, config, state)["s1"] == ["index"]
     sampler.settle_cycle(state, cycle_of(home, config, state, NOW_MS, archive="done", index="done"), NOW_MS)
     assert state.owed == {}
+
+
+@pytest.mark.parametrize(("due", "said"), [(["archive", "prune"], "0.86 of the budget"), ([], "left undone before")])
+def test_a_row_says_why_its_work_is_due(due, said):
+    """What a threshold made due has its own reason; else it is that of the transcript."""
+    row = {"agent": "main", "session_id": "s2", "due": due, "deferred": [], "reason": "0.86 of the budget"}
+    (found,) = with_work([row], [Work([Transcript("main", KEY, "s2")], ("index",), "left undone before")])
+    assert found["reason"] == said and "index" in found["due"]
+
+
+def test_work_says_whether_it_is_new_or_was_left_undone():
+    new = Transcript("main", KEY, "s1")
+    owed = {("main", name): Owed("main", KEY, name, ("index",)) for name in ("s1", "s2")}
+    assert [(each.transcripts[0].session_id, each.stations, each.reason) for each in work_for([new], owed, NOW_MS)] == [
+        ("s1", ("archive", "index"), "it holds events that are not archived yet"),
+        ("s2", ("index",), "left undone before"),
+    ]
 
 
 def test_work_for_a_transcript_joins_the_row_of_its_session(machine):
