@@ -99,7 +99,7 @@ def _is_being_written(temporary: Path) -> bool:
     return int(process) != os.getpid()
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write every byte, however many calls the system makes of it."""
     view = memoryview(data)
     while view:

@@ -7,10 +7,23 @@ again; a ledger line that the catalog has not is read in when the catalog is ope
 from __future__ import annotations
 
 import contextlib
+import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
-from moon.archive.event_selection import SEGMENT_BYTES, Keep, SetAside, Tally, select_new
+from moon.archive.event_selection import (
+    SEGMENT_BYTES,
+    Chunk,
+    Keep,
+    Met,
+    SetAside,
+    Tally,
+    in_chunks,
+    judge,
+    select_new,
+)
 from moon.documents import Entry
+from moon.openclaw.events import event_ids
 from moon.openclaw.transcript_store import Transcript, TranscriptPass, TranscriptStore
 from moon.paths import Home
 from moon.vault.catalog import Catalog, Identifier
@@ -112,26 +125,42 @@ def _store_new(
     archives: list[str] = []
     aside: list[tuple[str, str, int, str]] = []
     identifier = catalog.identifier(owner.number) if passed.resumed else Identifier()
+    held_before, met = catalog.holds_any(owner.number), Met()
     with contextlib.closing(_Archiver(catalog, owner, compress_from)) as archiver:
-        plan = select_new(
-            passed.events,
-            identifier.identify,
-            lambda name: catalog.digests(owner.number, name),
-            lambda name: catalog.is_in_other(owner.number, name, archiver.segment if archiver.lines else 0),
-            tally,
-        )
-        for action in plan:
-            if isinstance(action, SetAside):
-                sha256 = keep_aside(home, owner, action.data, action.reason)
-                if not action.known:
-                    aside.append((action.event_id, sha256, len(action.data), action.reason))
+        for events in in_chunks(passed.events):
+            data = [event.data for event in events]
+            chunk = Chunk(events, event_ids(data), [hashlib.sha256(each).digest() for each in data])
+            perhaps = chunk.ids if held_before else met.meet(chunk.ids)
+            verdict = judge(chunk, perhaps, lambda ids: catalog.archived(owner.number, ids))
+            if verdict == "mixed":
+                for action in _one_by_one(archiver, chunk, identifier, tally):
+                    if isinstance(action, Keep):
+                        archives += archiver.add(action)
+                    elif (sha256 := keep_aside(home, owner, action.data, action.reason)) and not action.known:
+                        aside.append((action.event_id, sha256, len(action.data), action.reason))
                 continue
-            archives += archiver.add(action)
+            tally.seen += len(data)
+            if verdict == "new":
+                tally.new += len(data)
+                tally.torn = False
+                archives += archiver.add_chunk(data, chunk.ids, chunk.digests)
         archives += archiver.finish()
     # Only now: a commit in between would also enter events of a segment that is not finished.
     for each in aside:
         enter_aside(catalog, owner, *each)
     return archives
+
+
+def _one_by_one(archiver: _Archiver, chunk: Chunk, identifier: Identifier, tally: Tally) -> Iterator[Keep | SetAside]:
+    """What must be stored of a chunk in which events differ."""
+    catalog, session = archiver.catalog, archiver.owner.number
+    names = (identifier.name(*each)[0] for each in zip(chunk.ids, chunk.digests, strict=True))
+    return select_new(
+        zip(chunk.events, names, chunk.digests, strict=True),
+        lambda name: catalog.digests(session, name),
+        lambda name: catalog.is_in_other(session, name, archiver.segment if archiver.lines else 0),
+        tally,
+    )
 
 
 class _Archiver:
@@ -148,24 +177,34 @@ class _Archiver:
 
     def add(self, event: Keep) -> list[str]:
         """Store one event; the hash of the segment that this closed, if any."""
+        self._begin_content()
+        self.content.add(event.event_id, revision=event.revision, malformed=event.malformed, torn=event.torn)
+        return self._hold([event.data], [event.name], [event.digest])
+
+    def add_chunk(self, data: list[bytes], ids: list[str], digests: list[bytes]) -> list[str]:
+        """Store sound events that the archive has nothing of; the hash of the segment that this closed, if any."""
+        self._begin_content()
+        self.content.add_sound(ids[0], ids[-1])
+        return self._hold(data, ids, digests)
+
+    def _begin_content(self) -> None:
         if not self.lines:
             self.content = Content()
             self.segment = self.catalog.next_segment()
-        self.lines += 1
+
+    def _hold(self, data: list[bytes], names: list[str], digests: list[bytes]) -> list[str]:
         # Entered at once, so that the same event further on is known.
-        self.catalog.add_event(self.owner.number, event.name, event.digest, self.segment, self.lines)
-        self.content.add(event.event_id, revision=event.revision, malformed=event.malformed, torn=event.torn)
-        self.held.append(event.data)
-        self.size += len(event.data) + 1
+        self.catalog.enter_events(self.owner.number, self.segment, self.lines + 1, names, digests)
+        self.lines += len(data)
+        self.held += data
+        self.size += sum(map(len, data)) + len(data)
         if self.size >= self.compress_from:
             self._write_held(compressed=True)
         return self.finish() if self.size >= SEGMENT_BYTES else []
 
     def _write_held(self, compressed: bool) -> None:
-        writer = self.writer or self._begin(compressed)
-        for data in self.held:
-            writer.add(data)
-        self.held.clear()
+        (self.writer or self._begin(compressed)).add_all(self.held)
+        self.held = []
 
     def _begin(self, compressed: bool) -> SegmentWriter:
         owner = self.owner

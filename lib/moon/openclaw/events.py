@@ -8,12 +8,15 @@ A transcript is one JSON object a line: first `session`, then entries with `id` 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moon.clock import format_ms, parse_ms
 from moon.openclaw.transcript_store import storable
+
+TOGETHER_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -108,3 +111,24 @@ def event_id(line: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return _text(entry.get("id")) if isinstance(entry, dict) else ""
+
+
+def event_ids(lines: Sequence[bytes]) -> list[str]:
+    """`event_id` of each line, at a third of the cost: all of them are parsed as one JSON array.
+
+    Large ones are not: that would hold them twice.
+
+    Between each two stands a number that nobody can know. So no line can begin what another one ends: the array has
+    as many values as it should, and the number at every other place, only if each line is a JSON value by itself.
+    """
+    mark = random.SystemRandom().getrandbits(60)
+    if sum(map(len, lines)) > TOGETHER_BYTES:
+        return [event_id(line) for line in lines]
+    try:
+        values = json.loads(b"[" + (b",%d," % mark).join(lines) + b"]")
+    except (ValueError, RecursionError):
+        values = []
+    if len(values) != 2 * len(lines) - 1 or values[1::2].count(mark) != len(lines) - 1:
+        return [event_id(line) for line in lines]
+    ids = [entry.get("id") if isinstance(entry, dict) else "" for entry in values[::2]]
+    return [each if type(each) is str and each.isascii() else _text(each) for each in ids]

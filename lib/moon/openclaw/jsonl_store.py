@@ -32,6 +32,7 @@ SESSIONS_LIMIT = 256 << 20
 # OpenClaw packs no more than this into one archive.
 UNPACKED_LIMIT = 1 << 30
 BLOCK = 1 << 20
+READ = 256 << 10
 
 
 class JsonlStore:
@@ -177,18 +178,25 @@ class JsonlStore:
         return passed
 
     def _lines(self, path: Path, start: int, digest: hashlib._Hash, passed: TranscriptPass) -> Iterator[StoredEvent]:
+        begun: list[bytes] = []  # of a line whose end is still to come
         try:
-            with path.open("rb") as stream:
+            with path.open("rb", buffering=0) as stream:
                 left = os.fstat(stream.fileno()).st_size - start
                 stream.seek(start)
-                while left > 0 and (line := stream.readline(left)):
-                    left -= len(line)
-                    if not line.endswith(b"\n"):
-                        yield StoredEvent(line, "torn")
-                        break
-                    start += len(line)
-                    digest.update(line)
-                    yield StoredEvent(line[:-1])
+                while left > 0 and (block := stream.read(min(left, READ))):
+                    left -= len(block)
+                    end = block.rfind(b"\n")
+                    if end < 0:
+                        begun.append(block)
+                        continue
+                    lines = b"".join([*begun, block[:end]])
+                    digest.update(lines)
+                    digest.update(b"\n")
+                    start += len(lines) + 1
+                    begun = [block[end + 1 :]] if end + 1 < len(block) else []
+                    yield from map(StoredEvent, lines.split(b"\n"))
+            if begun:
+                yield StoredEvent(b"".join(begun), "torn")
             passed.bookmark = f"{start}:{digest.hexdigest()}"
         except FileNotFoundError:
             return

@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -307,10 +308,19 @@ class Catalog:
         )
         return cursor.rowcount == 1
 
+    def enter_events(
+        self, session: int, segment: int, first_line: int, names: Sequence[str], digests: Sequence[bytes]
+    ) -> None:
+        """Enter events that stand one behind the other; those that are known stay where they are."""
+        numbered = zip(repeat(session), names, digests, repeat(segment), count(first_line))
+        marks = ",".join(["(?, ?, ?, ?, ?)"] * len(names))
+        # One statement is cheaper than many.
+        self.connection.execute(f"INSERT OR IGNORE INTO events VALUES {marks}", [*chain.from_iterable(numbered)])
+
     def add_events(self, session: int, segment: int, events: Iterable[tuple[str, bytes]]) -> None:
-        """Enter a segment's events, in order."""
-        for line, (name, digest) in enumerate(events, 1):
-            self.add_event(session, name, digest, segment, line)
+        """Enter all of a segment's events, in order."""
+        rows = ((session, name, digest, segment, line) for line, (name, digest) in enumerate(events, 1))
+        self.connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
         self.connection.execute("UPDATE segments SET entered = 1 WHERE id = ?", (segment,))
 
     def is_entered(self, segment: int) -> bool:
@@ -335,6 +345,17 @@ class Catalog:
         """The hashes of every content this event is archived with; empty when it is unknown."""
         sql = "SELECT digest FROM events WHERE session = ? AND event_id = ?"
         return {digest for (digest,) in self.connection.execute(sql, (session, name))}
+
+    def holds_any(self, session: int) -> bool:
+        """Is any event of this session archived?"""
+        sql = "SELECT 1 FROM events WHERE session = ? LIMIT 1"
+        return self.connection.execute(sql, (session,)).fetchone() is not None
+
+    def archived(self, session: int, names: Sequence[str]) -> set[tuple[str, bytes]]:
+        """(name, hash) of all that is archived under any of these names."""
+        marks = ",".join("?" * len(names))
+        sql = f"SELECT event_id, digest FROM events WHERE session = ? AND event_id IN ({marks})"
+        return set(self.connection.execute(sql, (session, *names)))
 
     def is_in_other(self, session: int, name: str, segment: int) -> bool:
         """Does any segment but this one hold an event of that name?"""

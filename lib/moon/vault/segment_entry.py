@@ -46,6 +46,12 @@ class Content:
         self.malformed += malformed
         self.torn = torn
 
+    def add_sound(self, first: str, last: str) -> None:
+        """Take in a stretch of sound events that were never seen before, by the ids at its ends."""
+        self.first = self.first or first
+        self.last = last
+        self.torn = False
+
 
 def enter_segment(
     catalog: Catalog, owner: Owner, ordinal: int, segment: int, written: segments.Written, content: Content
