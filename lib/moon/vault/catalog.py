@@ -378,15 +378,26 @@ class Catalog:
         )
         return ((str(name), int(segment), int(line)) for name, segment, line in rows)
 
-    def repeated(self, session: int) -> list[int]:
-        """Segments of which some line is entered elsewhere already: damage had made it be archived twice."""
-        rows = self.connection.execute(
-            "SELECT segments.id FROM segments LEFT JOIN events ON events.session = segments.session "
-            "AND events.segment = segments.id WHERE segments.session = ? AND entered GROUP BY segments.id "
-            "HAVING count(events.line) < segments.events",
-            (session,),
-        )
-        return [int(number) for (number,) in rows]
+    def repeated(self, session: int) -> dict[int, set[int]]:
+        """Segment → its own lines, where some are entered elsewhere already: damage had made it be archived twice.
+
+        In one pass over the session's events, however many segments there are.
+        """
+        short = [
+            int(number)
+            for (number,) in self.connection.execute(
+                "SELECT segments.id FROM segments LEFT JOIN (SELECT segment, count(*) AS known FROM events "
+                "WHERE session = ? GROUP BY segment) AS entered_lines ON entered_lines.segment = segments.id "
+                "WHERE segments.session = ? AND entered AND coalesce(known, 0) < segments.events",
+                (session, session),
+            )
+        ]
+        found: dict[int, set[int]] = {number: set() for number in short}
+        rows = self.connection.execute("SELECT segment, line FROM events WHERE session = ?", (session,))
+        for segment, line in rows if found else ():
+            if segment in found:
+                found[segment].add(line)
+        return found
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[byte
     files = sorted(catalog.segments(agent, session_id), key=lambda file: file.ordinal)
     damaged: list[ArchiveDamaged] = []
     with _Revisions(catalog, number, files) as revised, _Writer(write) as writer:
-        repeated = {part: catalog.lines_of(number, part) for part in catalog.repeated(number)}
+        repeated = catalog.repeated(number)
         for part, line, data in _lines(catalog, files, damaged):
             here = (part.number, line)
             known = repeated.get(part.number)
