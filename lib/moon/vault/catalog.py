@@ -29,6 +29,8 @@ from moon.vault.standing import Line, measures
 __all__ = ["Catalog", "Identifier", "Part", "Segment", "discard", "open_catalog"]
 # The segment of an event that cannot be a line of any: its bytes lie in the quarantine folder.
 SET_ASIDE = 0
+# Names that begin with `#`; LIKE would look at every event of the session.
+NAMELESS = "event_id >= '#' AND event_id < '$'"
 FILE_COLUMNS = "agent, session_key, session_id, ordinal, sha256, path, events, bytes, torn, archived_at, parts"
 ENDINGS = (".jsonl", ".jsonl.zst")
 PART_COLUMNS = (
@@ -291,7 +293,7 @@ class Catalog:
         """An `Identifier` that goes on counting nameless lines where the session's archives left off."""
         made = Identifier()
         rows = self.connection.execute(
-            "SELECT digest, count(*) FROM events WHERE session = ? AND event_id LIKE '#%' GROUP BY digest", (session,)
+            f"SELECT digest, count(*) FROM events WHERE session = ? AND {NAMELESS} GROUP BY digest", (session,)
         )
         made._seen = {bytes(digest): int(count) for digest, count in rows}
         return made
@@ -332,7 +334,7 @@ class Catalog:
         """Enter bytes that lie in the quarantine folder; those without an id once more each time."""
         session = self.session(record["agent"], record["session_key"], record["session_id"])
         digest = bytes.fromhex(record["sha256"])
-        sql = "SELECT count(*) FROM events WHERE session = ? AND event_id LIKE '#%' AND digest = ?"
+        sql = f"SELECT count(*) FROM events WHERE session = ? AND {NAMELESS} AND digest = ?"
         count = self.connection.execute(sql, (session, digest)).fetchone()[0]
         self.add_event(session, record["event_id"] or f"#{count + 1}", digest, SET_ASIDE, 0)
 
