@@ -104,8 +104,8 @@ def test_commands_that_worked_come_first_and_those_that_failed_are_left_out() ->
         Turn("e7", "call", "read notes.md", "read"),
     ]
     found = ranked_commands(turns)
-    assert [text for text, _ in found] == ["deploy --stage test", "ls -la"]
-    assert found[0][1] == ("e5",)
+    assert [each.text for each in found] == ["deploy --stage test", "ls -la"]
+    assert found[0].sources == ("e5",)
 
 
 def test_a_decision_a_rule_a_task_and_a_result_go_to_their_lists() -> None:

@@ -11,7 +11,6 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 from moon.distill.distillation import Distillation, Item
-from moon.distill.judging import overlap
 from moon.distill.worth import Line
 
 # The share of the room after which the next line of a list is worth half.
@@ -37,10 +36,11 @@ VALUES_COUNT = 1.6
 NAMED_ALREADY = 0.3
 # An identifier that stands in a sentence already is only to be found faster.
 TOLD = 0.25
-# What adds less than this is not worth reading.
-LEAST = 0.12
-SATURATES = 1.0
-SAME, SAME_WORDS = 0.6, 0.7
+# What adds less than this is not worth reading; a name is looked up, not read.
+LEAST = {"identifiers": 0.12, "commands": 0.25}
+LEAST_SAID = 0.2
+SATURATES = 0.3
+SAME, SAME_WORDS = 0.8, 0.7
 
 
 def choose(lines: Iterable[Line], room: float) -> Distillation:
@@ -86,7 +86,7 @@ class _Choice:
             density = -self._density(line, length_counts)
             if waiting and density > waiting[0][0]:
                 heapq.heappush(waiting, (density, number))
-            elif self._adds(line) >= LEAST and self._left - _cost(line) >= until:
+            elif self._adds(line) >= LEAST.get(line.name, LEAST_SAID) and self._left - _cost(line) >= until:
                 self._add(number)
 
     def lists(self) -> dict[str, list[Item]]:
@@ -108,7 +108,7 @@ class _Choice:
         if line.item.text in self._told and line.name != "commands":
             return line.fit * TOLD if line.name == "identifiers" else 0.0
         values = sum(worth * (NAMED_ALREADY if text in self._named else 1.0) for text, worth in line.values)
-        if line.words and any(same(line.words, other) for other in self._words):
+        if line.words and any(is_told(line.words, other) for other in self._words):
             # The same words with another value tell something new; without one, nothing.
             return VALUES_COUNT * values * SAME_WORDS if not self._named.issuperset(dict(line.values)) else 0.0
         share = SHARES[line.name] * self._room
@@ -125,9 +125,10 @@ class _Choice:
             self._words.append(line.words)
 
 
-def same(left: frozenset[str], right: frozenset[str]) -> bool:
-    """Whether two lines say the same, by their words."""
-    return overlap(left, right) >= SAME and len(left & right) >= 3
+def is_told(words: frozenset[str], told: frozenset[str]) -> bool:
+    """Whether a line, by its words, says only what another one tells already."""
+    shared = len(words & told)
+    return shared >= 3 and shared >= SAME * len(words)
 
 
 def _said(line: Line) -> tuple[str, str]:

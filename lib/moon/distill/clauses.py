@@ -77,6 +77,12 @@ def without_lead_in(text: str) -> str:
     return text
 
 
+def told(text: str) -> str:
+    """A line without its lead-in; where one was taken off, it begins with a capital."""
+    rest = without_lead_in(text)
+    return rest[:1].upper() + rest[1:] if rest and rest != text else text
+
+
 def without_frame(text: str) -> str:
     """A statement without the feeling or finding it is told with: "I'm a bit worried about …", "I found out that …"."""
     rest = text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from moon.distill.cues import FAILURE
 from moon.distill.identifiers import commands_in
@@ -14,8 +15,13 @@ MAX_COMMAND = 240
 _LOOKING = re.compile(
     r"^(?:cd|ls|pwd|cat|head|tail|less|echo|which|type|wc|tree|file|stat|env|printenv|whoami|date|clear|history|man"
     r"|sed -n|grep|rg|find"
-    r"|git (?:status|diff|log|show|branch|blame)|sleep)\b"
+    r"|git (?:status|diff|log|show|branch|blame)|sleep|awk|df|du|free|ps|top|uptime|python3? -c"
+    r"|curl(?!.* (?:-X|-d|--data|-T|-F))"
+    r"|kubectl (?:-n \S+ )?(?:get|describe|logs|top)|docker (?:ps|logs|inspect|images)|systemctl status|journalctl)\b"
 )
+_REMOTE = re.compile(r"^(?:sudo |ssh \S+ |kubectl (?:-n \S+ )?exec \S+ -- |docker exec \S+ )+")
+# The first line of a script, and a pattern to be filled in, cannot be repeated.
+_NO_COMMAND = re.compile(r"<<-?\s*['\"]?\w+|<[a-z][\w -]*>")
 _FAILED = re.compile(
     r"exit(?:ed)?(?: with)? (?:code|status):? [1-9]|command not found|: not found$|no such file or directory"
     r"|permission denied|^(?:fatal|error)\b|^Traceback ",
@@ -38,8 +44,16 @@ class _Known:
     outcome: str = ""
 
 
-def ranked_commands(turns: Sequence[Turn]) -> list[tuple[str, tuple[str, ...]]]:
-    """Commands that were run or quoted, as (text, event ids), those most worth keeping first."""
+class Command(NamedTuple):
+    """A command that was run or quoted, the events it stands in, and what it is worth: 0.1 to about 4."""
+
+    text: str
+    sources: tuple[str, ...]
+    worth: float
+
+
+def ranked_commands(turns: Sequence[Turn]) -> list[Command]:
+    """Commands that were run or quoted, those most worth keeping first."""
     known: dict[str, _Known] = {}
     waiting: list[_Known] = []
     for number, turn in enumerate(turns):
@@ -51,7 +65,8 @@ def ranked_commands(turns: Sequence[Turn]) -> list[tuple[str, tuple[str, ...]]]:
             for command in commands_in(turn.text):
                 _see(known, command, turn, number, ran=False)
     ordered = sorted(known.values(), key=lambda each: (-_worth(each, len(turns)), each.last, each.text))
-    return [(each.text, tuple(dict.fromkeys(each.sources))[:4]) for each in ordered if _worth(each, len(turns)) > 0]
+    found = ((each, _worth(each, len(turns))) for each in ordered)
+    return [Command(each.text, tuple(dict.fromkeys(each.sources))[:4], worth) for each, worth in found if worth > 0]
 
 
 def _called(turn: Turn) -> Iterator[str]:
@@ -81,10 +96,10 @@ def _note_outcome(command: _Known, result: str) -> None:
 
 
 def _worth(command: _Known, turns: int) -> float:
-    if len(command.text) > MAX_COMMAND or command.failed:
+    if len(command.text) > MAX_COMMAND or command.failed or _NO_COMMAND.search(command.text):
         return 0.0
     worth = command.said + min(command.runs, 3) * 0.5 + min(len(command.text), 80) / 160
     worth += 0.4 * command.last / max(1, turns)
     if command.doubtful:
         worth *= 0.6
-    return worth * (0.15 if _LOOKING.match(command.text) else 1.0)
+    return worth * (0.15 if _LOOKING.match(_REMOTE.sub("", command.text)) else 1.0)

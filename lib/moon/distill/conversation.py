@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from moon.distill.clauses import without_lead_in
 from moon.distill.cues import cue
-from moon.distill.turns import ASSISTANT, RESULT, USER, Turn
+from moon.distill.turns import ASSISTANT, CALL, RESULT, USER, Turn
 from moon.distill.units import Unit, terms, units_of
 
 SHORT_ANSWER = 160
 TOPIC_WORDS = 8
 FULL_CENTRALITY = 16.0
 ASKED_WITHIN = 300
+LONGEST_REPLY = 240
+CHOSEN, ANSWERED = 0.45, 0.32
 _ASKS = re.compile(r"[?？]|か。")
 # "It is not drawer 12 but drawer 21": what stands in between is taken back, if it is more than a word of two letters.
 _NOT_BUT = re.compile(
@@ -45,6 +47,10 @@ class Session:
     """For each turn of the assistant: the last turn of the user before it."""
     polite: frozenset[int]
     """Turns of the user that begin by thanking for what they answer, or by calling it good."""
+    acted_on: frozenset[int]
+    """Turns of the user after which a tool was called at once: what they ask for was done, or tried."""
+    narrated: frozenset[int]
+    """Turns of the assistant right after which it calls a tool."""
     reports: frozenset[int]
     """Turns of the assistant before which its tools returned something, after the user's last words."""
     corrected: frozenset[int]
@@ -65,25 +71,26 @@ class Session:
         """0 at the beginning of the session, 1 at its end."""
         return unit.turn / max(1, len(self.turns) - 1)
 
-    def settles(self, turn: int) -> bool:
-        """Whether a user's turn may settle something just by answering: it asks nothing back and brings no data."""
-        if turn not in self.replies:
-            return False
-        if _ASKS.search(self.turns[self.replies[turn]].text[-ASKED_WITHIN:]):
-            return True
-        brings_data = turn + 1 < len(self.turns) and self.turns[turn + 1].event_id == self.turns[turn].event_id
-        return not brings_data and not _ASKS.search(self.turns[turn].text)
+    def settles(self, turn: int) -> float:
+        """How far a user's turn settles something just by answering: most where it was given a choice."""
+        if (
+            turn not in self.replies
+            or len(self.turns[turn].text) > LONGEST_REPLY
+            or _ASKS.search(self.turns[turn].text)
+        ):
+            return 0.0
+        asked = self.turns[self.replies[turn]].text[-ASKED_WITHIN:]
+        return CHOSEN if _ASKS.search(asked) and cue("choice").search(asked) else ANSWERED
 
     def takes_up(self, turn: int) -> bool:
         """Whether a user's turn thanks for what the assistant said, or says that it is good."""
         return turn in self.polite
 
-    def answer_to(self, unit: Unit) -> tuple[str, str] | None:
-        """What the assistant said first to the question at the end of a user's turn, and in which event."""
+    def answer_to(self, unit: Unit) -> Unit | None:
+        """What the assistant said first to the question at the end of a user's turn."""
         if not unit.is_question or unit.position != self.ends[unit.turn]:
             return None
-        answers = (each for each in self.units if self.asked_by.get(each.turn) == unit.turn)
-        return next(((each.text, each.event_id) for each in answers), None)
+        return next((each for each in self.units if self.asked_by.get(each.turn) == unit.turn), None)
 
     def is_answered_question(self, unit: Unit) -> bool:
         """Whether this is the question at the end of a turn that the user said yes to."""
@@ -109,6 +116,8 @@ def read_session(turns: Sequence[Turn]) -> Session:
         polite=frozenset(
             number for number, turn in answers if cue("takes_up").match(without_lead_in(turn.text.lstrip()))
         ),
+        acted_on=frozenset(_acted_on(turns)),
+        narrated=frozenset(number for number, turn in enumerate(turns[:-1]) if _narrates(turn, turns[number + 1])),
         reports=frozenset(_reports(turns)),
         revoked=list(_revoked(units)),
     )
@@ -131,10 +140,22 @@ def _asked_by(turns: Sequence[Turn]) -> dict[int, int]:
     return asked
 
 
+def _acted_on(turns: Sequence[Turn]) -> Iterator[int]:
+    asked = -1
+    for number, turn in enumerate(turns):
+        asked = number if turn.role == USER else asked
+        if turn.role == CALL and asked >= 0:
+            yield asked
+
+
+def _narrates(turn: Turn, following: Turn) -> bool:
+    return turn.role == ASSISTANT and following.role == CALL
+
+
 def _reports(turns: Sequence[Turn]) -> Iterator[int]:
     worked = False
     for number, turn in enumerate(turns):
-        worked = turn.role == RESULT or (worked and turn.role != USER)
+        worked = turn.role in (CALL, RESULT) or (worked and turn.role != USER)
         if worked and turn.role == ASSISTANT:
             yield number
 

@@ -16,13 +16,14 @@ from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
 from moon.distill.units import Unit, sentences, terms
+from moon.distill.values import values_in
 from moon.distillations import says_nothing
 
 JUDGED = ("decisions", "rules", "milestones", "open_tasks")
 CUES = {"decisions": "decision", "rules": "rule", "milestones": "milestone", "open_tasks": "task"}
 # Who says it. A tool's output decides nothing, rules nothing, and asks for nothing.
 ROLES = {
-    "decisions": {USER: 1.5, ASSISTANT: 0.75, SUMMARY: 0.9},
+    "decisions": {USER: 1.5, ASSISTANT: 0.6, SUMMARY: 0.9},
     "rules": {USER: 1.7, ASSISTANT: 0.4, SUMMARY: 0.8},
     "milestones": {USER: 0.9, ASSISTANT: 1.1, SUMMARY: 0.9, RESULT: 0.45},
     "open_tasks": {USER: 1.4, ASSISTANT: 0.9, SUMMARY: 1.0},
@@ -50,6 +51,8 @@ CONSIDERED = 400
 TAKEN_UP = 0.4
 # So many lines an assistant may say before each of them counts less: after its tools ran, and without.
 REPORT, ADVICE = 20, 6
+# "Now let's run the tests", and they are run: the result tells more.
+NARRATED = 0.3
 # What is backed less than that is not looked at.
 LEAST_BACKED = 0.25
 
@@ -62,6 +65,8 @@ class Judged:
     score: float
     words: frozenset[str]
     sources: tuple[str, ...]
+    sure: bool = True
+    """Whether its words say that it belongs into that list, and not only who said it and where."""
 
 
 def judge(session: Session) -> dict[str, list[Judged]]:
@@ -75,7 +80,7 @@ def judge(session: Session) -> dict[str, list[Judged]]:
         for name, score in scores.items():
             if score >= LEAST and score * CLEARLY >= best:
                 fit = score if score == best else score * SECOND_CHOICE
-                judged[name].append(Judged(unit, fit, words, _sources(unit, session)))
+                judged[name].append(Judged(unit, fit, words, _sources(unit, session), _is_sure(name, unit, session)))
     kept = {name: _without_doubles(_without_echoes(candidates, session)) for name, candidates in judged.items()}
     done = kept["milestones"]
     kept["open_tasks"] = [task for task in kept["open_tasks"] if not any(_closes(each, task) for each in done)]
@@ -85,17 +90,21 @@ def judge(session: Session) -> dict[str, list[Judged]]:
 def judge_for_summary(session: Session) -> list[Judged]:
     """All units by how well they say what the session was about."""
     judged = [
-        Judged(unit, session.centrality(words) * _telling(unit) * backed(unit, session), words, (unit.event_id,))
+        Judged(
+            unit, session.centrality(words) * _telling(unit, session) * backed(unit, session), words, (unit.event_id,)
+        )
         for unit, words in zip(session.units, session.words, strict=True)
         if backed(unit, session) >= LEAST_BACKED and not session.is_revoked(unit.turn, unit.text)
     ]
     return sorted(judged, key=lambda each: (-each.score, each.unit.turn, each.unit.position))
 
 
-def _telling(unit: Unit) -> float:
+def _telling(unit: Unit, session: Session) -> float:
     if unit.role == RESULT or unit.label or (unit.is_question and unit.role != USER):
         return 0.0
-    weight = {USER: 1.2, ASSISTANT: 0.8, SUMMARY: 1.3}[unit.role]
+    if unit.role == ASSISTANT and cue("proposal").search(unit.text):
+        return 0.0
+    weight = {USER: 1.2, ASSISTANT: 1.1 if unit.turn in session.reports else 0.4, SUMMARY: 1.3}[unit.role]
     if unit.turn > 0 and unit.role == USER and (unit.is_question or any(map(_inquires, sentences(unit.text)))):
         weight *= 0.25
     if _went_wrong(unit):
@@ -118,6 +127,15 @@ def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> fl
     return strength * weight * _common(unit, words, session) * _timeliness(name, unit, session) if strength else 0.0
 
 
+def _is_sure(name: str, unit: Unit, session: Session) -> bool:
+    if unit.label == name or name != "decisions" or session.is_answered_question(unit):
+        return True
+    if unit.role == ASSISTANT and unit.turn not in session.assented:
+        return False
+    cued = cue("decision").search(unit.text) or cue("order").match(without_lead_in(unit.text))
+    return bool(cued) or corrects(unit.text)
+
+
 def backed(unit: Unit, session: Session) -> float:
     """How far an assistant's words are more than advice: what it reports after its tools ran, or says in few words.
 
@@ -125,8 +143,8 @@ def backed(unit: Unit, session: Session) -> float:
     """
     if unit.role != ASSISTANT:
         return 1.0
-    said = session.ends[unit.turn] + 1
-    return min(1.0, (REPORT if unit.turn in session.reports else ADVICE) / said)
+    share = min(1.0, (REPORT if unit.turn in session.reports else ADVICE) / (session.ends[unit.turn] + 1))
+    return share * (NARRATED if unit.turn in session.narrated else 1.0)
 
 
 def _strength(name: str, unit: Unit, session: Session) -> float:
@@ -155,7 +173,7 @@ def _settles_nothing(unit: Unit) -> bool:
     """A question, an offer, a wish to be told something, or a word on what is not settled."""
     if unit.is_question or cue("undecided").search(unit.text):
         return True
-    if unit.role == ASSISTANT and cue("offer").search(unit.text):
+    if unit.role == ASSISTANT and (cue("offer").search(unit.text) or cue("proposal").search(unit.text)):
         return True
     return unit.role == USER and (_inquires(unit.text) or bool(cue("feeling").match(without_lead_in(unit.text))))
 
@@ -172,11 +190,22 @@ def _went_wrong(unit: Unit) -> bool:
     return bool(FAILURE.search(text) or cue("not_done").search(text))
 
 
+def _is_not_done(unit: Unit) -> bool:
+    """What went wrong, what is so in general, and the point of a plan."""
+    planned = unit.item and unit.role == ASSISTANT and not unit.ticked and bool(_PLANNED.match(unit.text))
+    return _went_wrong(unit) or planned or (not unit.ticked and bool(cue("general").search(unit.text)))
+
+
+_PLANNED = re.compile(
+    r"(?i)(?:week|day|month|phase|sprint|step|woche|tag|semaine|jour|semana|día)s? \d|[^:]{0,40}\d{1,4}\W+[^:]{0,40}:"
+)
+
+
 _NO_FAILURE = re.compile(r"(?i)(?<![\w.])(?:0|no|zero|without) (?:failed|failures?|errors?|fail)(?!\w)")
 _UNFIT: dict[str, Callable[[Unit], bool]] = {
     "decisions": _settles_nothing,
     "rules": lambda unit: unit.is_question,
-    "milestones": _went_wrong,
+    "milestones": _is_not_done,
     "open_tasks": lambda unit: unit.role == USER and bool(cue("inquiry").match(unit.text)),
 }
 
@@ -195,9 +224,10 @@ def _decides(unit: Unit, session: Session, cued: bool) -> float:
         extra += 0.9 if unit.position == session.ends[unit.turn] else 0.4 * cued
     if unit.role == USER:
         extra += 0.8 if unit.position == 0 and corrects(unit.text) else 0.0
-        extra += 0.35 if cue("order").match(without_lead_in(unit.text)) else 0.0
-        # What a user answers mostly settles something, in whatever words.
-        extra += 0.4 if session.settles(unit.turn) and len(unit.text) >= 12 else 0.0
+        asked_for = unit.turn in session.acted_on and not values_in(unit.text)
+        extra += 0.35 if cue("order").match(without_lead_in(unit.text)) and not asked_for else 0.0
+        # What a user answers to a choice mostly settles something, in whatever words.
+        extra += session.settles(unit.turn) if len(unit.text) >= 12 else 0.0
     return extra
 
 
@@ -220,6 +250,8 @@ def _reports(unit: Unit, session: Session, cued: bool) -> float:
 
 
 def _is_due(unit: Unit, session: Session, cued: bool) -> float:
+    if not cued and unit.role != ASSISTANT and cue("duty").search(unit.text):
+        return 1.5 if cue("when").search(unit.text) else 1.0
     return 0.5 if cued and cue("when").search(unit.text) else 0.0
 
 

@@ -13,6 +13,8 @@ from moon.distill.labels import is_bare_label, label_of
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
 MAX_JOINED = 170
+# What is shorter says little without the sentence beside it.
+SHORT = 28
 LONGEST_QUOTE = 300
 # "That is a rule for all of us." says nothing without the sentence before it.
 _POINTS_BACK = re.compile(r"(?i)(?:that(?:'s| is)|(?:write|put|note) (?:that|this|it)) [^.!?]{0,40}[.!]?$")
@@ -119,7 +121,7 @@ def _belongs(said: str, sentence: str) -> bool:
         return False
     if _POINTS_BACK.match(sentence):
         return True
-    if len(said) + len(sentence) >= MAX_JOINED:
+    if len(said) + len(sentence) >= MAX_JOINED or min(len(said), len(sentence)) > SHORT:
         return False
     return not (_has_purpose(said) and _has_purpose(sentence))
 
@@ -132,13 +134,47 @@ def _asks(text: str) -> bool:
     return text.rstrip("\"')* ").endswith(("?", "？", "か。"))
 
 
+# A line of a program or for a shell that nobody put between fences.
+_CODE_LINE = re.compile(
+    r"\s*(?:\$ |>>> |\.\.\. |@\w+|#!|#include|//|/\*|<\w[^>]*>\s*$|</\w)"
+    r"|\s*(?:print|import|from|def|class|return|const|let|var|function|public|private|elif|else:|try:|except|assert|raise|await|async)\b"
+    r"[^.!?]*[(:;{=]\s*\S*[^.!?]*$"
+    r"|.*[{};]\s*$|\s*[\w.\[\]]+(?:\(.*\))?\s*[-+*/]?=\s*\S.*$|\s*[\w.]+\(.*\)\s*$|\s*[\]})]+[,;]?\s*$"
+)
+_HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
+
+
 def _prose_lines(text: str) -> Iterator[str]:
-    fenced = False
+    """The lines that say something, each with what a wrapped line goes on with; no code, no rule of a table."""
+    fenced, until, waiting = False, "", ""
     for line in text.splitlines():
+        if until:
+            until = "" if line.strip() == until else until
+            continue
         if _FENCE.match(line):
             fenced = not fenced
-        elif not fenced and line.strip():
-            yield line
+        heredoc = _HEREDOC.search(line)
+        until = heredoc.group(1) if heredoc and not fenced else ""
+        prose = not (fenced or _FENCE.match(line) or _CODE_LINE.match(line) or heredoc or _TABLE_RULE.fullmatch(line))
+        if prose and waiting and _goes_on(waiting, line):
+            waiting = f"{waiting} {line.strip()}"
+            continue
+        if waiting:
+            yield waiting
+        waiting = line if prose and line.strip() else ""
+    if waiting:
+        yield waiting
+
+
+_TABLE_RULE = re.compile(r"[\s|:+=_-]+")
+_WRAPPED = 55
+
+
+def _goes_on(line: str, following: str) -> bool:
+    """Whether a sentence was wrapped at the end of this line, as mails and terminals do."""
+    if len(line) < _WRAPPED or line.rstrip()[-1:] in ".!?:;。！？" or _BULLET.match(following):
+        return False
+    return following.strip()[:1].islower() and not _HEADING.match(line)
 
 
 def without_code(text: str) -> str:
@@ -174,7 +210,7 @@ def sentences(line: str) -> list[str]:
     """A line's sentences; full stops in file names, numbers and abbreviations end none."""
     pieces: list[str] = []
     for piece in _between_ends(line):
-        if pieces and ((_is_abbreviated(pieces[-1]) and not label_of(piece)) or _is_open(pieces[-1])):
+        if pieces and (_is_open(pieces[-1]) or (_is_abbreviated(pieces[-1], piece) and not label_of(piece))):
             pieces[-1] += " " + piece
         elif piece.strip():
             pieces.append(piece.strip())
@@ -197,9 +233,15 @@ def _abbreviation() -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{words_of('abbreviation')})\.$", re.IGNORECASE)
 
 
-def _is_abbreviated(text: str) -> bool:
-    """Whether the full stop at the end belongs to a short form or to an initial."""
-    return bool(_abbreviation().search(text) or _INITIAL.search(text))
+def _is_abbreviated(text: str, following: str) -> bool:
+    """Whether the full stop at the end belongs to a short form, to an initial or to a day: "am 14. September"."""
+    if _abbreviation().search(text) or _INITIAL.search(text):
+        return True
+    return bool(_DAY.search(text) and (cue("month").match(following) or _DAY_OF.search(text)))
+
+
+_DAY = re.compile(r"(?<![\w.,])\d{1,2}\.$")
+_DAY_OF = re.compile(r"(?i)(?<!\w)(?:am|den|dem|der|vom|zum|bis|ab)\s+\d{1,2}\.$")
 
 
 def _is_open(text: str) -> bool:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from moon.distill.clauses import without_frame, without_lead_in, without_trailing
+from moon.distill.clauses import told, without_frame, without_lead_in, without_trailing
 from moon.distill.commands import ranked_commands
 from moon.distill.conversation import Session
 from moon.distill.cues import cue
@@ -25,17 +25,19 @@ from moon.distill.values import WEIGHT as VALUE_WEIGHT
 from moon.distill.values import Value, values_in
 
 # How much a value counts by whose word it is. What an assistant lays out for others are examples and plans.
-SPEAKERS = {USER: 1.0, SUMMARY: 0.8, ASSISTANT: 0.35}
+SPEAKERS = {USER: 1.0, SUMMARY: 0.8, ASSISTANT: 0.4}
+REPORTED = 1.5
 # A value that was named before is known; one that only a reply takes up is the other's.
 SEEN, TAKEN_UP, ASKED, SUPPOSED, IMPERSONAL, HAPPENS, NEWER = 0.35, 0.2, 0.6, 0.4, 0.8, 1.2, 1.5
-NAME = 0.25
+NAME, HAPPENED = 0.25, 0.5
 NAMES_COUNTED = 2
 MOST_VALUES = 3.0
 GIST, FEELING = 0.5, 0.4
 LEAST_GIST = 0.2
 GISTS = 60
+EXCLAMATION = 90
 GIST_WORDS, VALUE_WORDS = 4, 2
-COMMAND, COMMAND_FADES = 1.6, 0.3
+COMMAND = 1.2
 IDENTIFIER = 0.35
 IDENTIFIERS_RANKED = 300
 # An identifier that only a tool printed, and only once or twice, is left out.
@@ -114,31 +116,42 @@ def _line(
         item, values = _item(judged[1], session), _values(unit, unit.text, session, known)
         if values and unit.role == USER and judged[0] == "milestones" and not unit.label and not unit.is_question:
             item = Item(_bare(item.text), item.sources)
-        return Line(judged[0], item, judged[1].score, words, values, is_standing(unit) or judged[1].score >= LABELLED)
+        return Line(
+            judged[0] if judged[1].sure else "summary",
+            item,
+            judged[1].score,
+            words,
+            values,
+            is_standing(unit) or judged[1].score >= LABELLED,
+        )
     if session.is_revoked(unit.turn, unit.text):
         return None
     text, sources = unit.text, [unit.event_id]
     values = _values(unit, text, session, known) if len(words) >= VALUE_WORDS else ()
-    if values and not unit.is_question:
-        text = _bare(text)
+    if not unit.is_question:
+        text = _bare(text) if values else told(text)
     fit = GIST * gist.score if gist and _tells(gist) and not unit.is_question else 0.0
     fit *= FEELING if cue("feeling").match(without_lead_in(unit.text)) else 1.0
     if not values and not fit:
         answer = session.answer_to(unit) if gist and _tells(gist) else None
-        if answer is None or gist is None:
+        if answer is None or gist is None or answer.turn not in session.reports:
             return None
-        fit, text, sources = GIST * gist.score, f"{text} — {answer[0]}", [unit.event_id, answer[1]]
+        fit, text, sources = gist.score, f"{text} — {answer.text}", [unit.event_id, answer.event_id]
     return Line("summary", Item(text, tuple(sources)), fit, words, values)
 
 
 def _tells(gist: Judged) -> bool:
     """Whether a line says enough of what it was about to stand without its neighbours."""
-    return gist.score > LEAST_GIST and len(gist.words) >= GIST_WORDS
+    if gist.score <= LEAST_GIST or len(gist.words) < GIST_WORDS or cue("chatter").search(gist.unit.text):
+        return False
+    if cue("takes_up").match(without_lead_in(gist.unit.text)):
+        return False
+    return not (gist.unit.text.endswith(("!", "！")) and len(gist.unit.text) < EXCLAMATION)
 
 
 def _bare(text: str) -> str:
     """A statement without what is said around its values."""
-    text = without_frame(without_lead_in(text) or text)
+    text = without_frame(told(text))
     last = max((text.rfind(value.text) + len(value.text) for value in values_in(text)), default=len(text))
     return without_trailing(text, last)
 
@@ -147,7 +160,7 @@ def _item(judged: Judged, session: Session) -> Item:
     if session.is_answered_question(judged.unit):
         answer = " ".join(session.assented[judged.unit.turn].text.split())
         return Item(f"{judged.unit.text} — {answer}", judged.sources)
-    return Item(without_lead_in(judged.unit.text) or judged.unit.text, judged.sources)
+    return Item(told(judged.unit.text), judged.sources)
 
 
 def _values(unit: Unit, text: str, session: Session, known: Known) -> tuple[tuple[str, float], ...]:
@@ -158,6 +171,8 @@ def _values(unit: Unit, text: str, session: Session, known: Known) -> tuple[tupl
     found: dict[str, float] = {}
     for value in values_in(text):
         found.setdefault(value.text, VALUE_WEIGHT[value.kind] * (SEEN if known.before(unit.turn, value) else 1.0))
+    if unit.role != RESULT and not found:
+        found.update(_happened(text))
     if not found:
         return ()
     for name in [name for name in names_in(text) if not any(name in value for value in found)][:NAMES_COUNTED]:
@@ -166,12 +181,21 @@ def _values(unit: Unit, text: str, session: Session, known: Known) -> tuple[tupl
     return tuple((each, worth * share) for each, worth in found.items())
 
 
+def _happened(text: str) -> dict[str, float]:
+    """When something was that somebody tells of themselves: "I joined a group last week"."""
+    if not cue("speaker").match(without_lead_in(text)):
+        return {}
+    when = cue("happened").search(text) or cue("when").search(text)
+    return {f"{when.group(0)} {len(text)}": HAPPENED} if when else {}
+
+
 def _stated(unit: Unit, session: Session) -> float:
     """How far somebody states what they say as so: not asked, supposed, or only taken up from the other."""
     factor = backed(unit, session)
-    if factor < LEAST_BACKED:
+    speaks = bool(cue("speaker").search(unit.text))
+    if factor < LEAST_BACKED or (unit.role == ASSISTANT and not speaks and unit.turn not in session.reports):
         return 0.0
-    factor *= 1.0 if cue("speaker").search(unit.text) else IMPERSONAL
+    factor *= REPORTED if unit.turn in session.reports else 1.0 if speaks else IMPERSONAL
     factor *= NEWER if cue("newer").search(unit.text) else HAPPENS if cue("change").search(unit.text) else 1.0
     factor *= ASKED if unit.is_question else 1.0
     factor *= SUPPOSED if cue("supposed").search(unit.text) else 1.0
@@ -179,8 +203,8 @@ def _stated(unit: Unit, session: Session) -> float:
 
 
 def _commands(session: Session) -> Iterator[Line]:
-    for rank, (text, sources) in enumerate(ranked_commands(session.turns)):
-        yield Line("commands", Item(text, sources), COMMAND / (1 + COMMAND_FADES * rank), frozenset())
+    for text, sources, worth in ranked_commands(session.turns):
+        yield Line("commands", Item(text, sources), COMMAND * worth, frozenset())
 
 
 def _identifiers(session: Session) -> Iterator[Line]:
