@@ -7,6 +7,7 @@ text from the environment is asked for again, and a file in which something look
 Annotations are evaluated here (no `from __future__ import annotations`): a section finds its sub-sections by them.
 """
 
+import functools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -175,6 +176,7 @@ class Config(Section):
     redact: Redact
     timer: Timer
     retention: Retention
+    policies: list[Values]
     timezone: str
 
 
@@ -362,11 +364,16 @@ def _without_empty(values: Values) -> Values:
     return {key: value for key, value in kept.items() if value is not None}
 
 
-def _off_as_word(value: Any, shape: Values) -> Any:
+def _off_as_word(value: Any, shape: Values, whole: Values | None = None) -> Any:
     """YAML reads a bare `off` as false; where the word is one of the choices, the word is meant."""
+    whole = shape if whole is None else whole
+    if "$ref" in shape:
+        shape = functools.reduce(dict.__getitem__, shape["$ref"].removeprefix("#/").split("/"), whole)
     if isinstance(value, dict):
         known = shape.get("properties", {})
-        return {name: _off_as_word(each, known.get(name, {})) for name, each in value.items()}
+        return {name: _off_as_word(each, known.get(name, {}), whole) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_off_as_word(each, shape.get("items", {}), whole) for each in value]
     return "off" if value is False and "off" in shape.get("enum", []) else value
 
 
@@ -457,6 +464,9 @@ def endless(values: Values, prefix: str = "") -> Iterator[str]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from endless(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                yield from endless(each, f"{prefix}{name}[{number}].") if isinstance(each, dict) else ()
         elif isinstance(value, float) and value - value != 0:
             yield f"{prefix}{name}: a finite number is needed, not {value}"
 
@@ -488,20 +498,26 @@ def with_defaults(values: Values, shape: Values) -> Values:
 
 def cross_check(values: Values) -> list[str]:
     """What no schema can say: the order of thresholds, a time zone that exists, patterns that compile."""
-    found = []
-    marks = values["thresholds"]
-    if not marks["archive"] < marks["prune"] < marks["distill"]:
-        found.append(
-            "thresholds: 0 < archive < prune < distill <= 1 is needed, "
-            f"not {marks['archive']}, {marks['prune']}, {marks['distill']}"
-        )
-    if marks["hysteresis"] >= marks["archive"]:
-        found.append("thresholds.hysteresis: must be smaller than thresholds.archive")
+    found = [*_wrong_marks(values["thresholds"], "thresholds")]
+    for number, policy in enumerate(values["policies"]):
+        marks = {**values["thresholds"], **policy.get("thresholds", {})}
+        found += _wrong_marks(marks, f"policies[{number}].thresholds")
     try:
         zone(values["timezone"])
     except LookupError as error:
         found.append(f"timezone: {error}")
     return found + _unusable_patterns(values["redact"]["patterns"])
+
+
+def _wrong_marks(marks: Values, place: str) -> Iterator[str]:
+    """What is wrong with the order of thresholds, those of a policy together with those it leaves as they are."""
+    if not marks["archive"] < marks["prune"] < marks["distill"]:
+        yield (
+            f"{place}: 0 < archive < prune < distill <= 1 is needed, "
+            f"not {marks['archive']}, {marks['prune']}, {marks['distill']}"
+        )
+    if marks["hysteresis"] >= marks["archive"]:
+        yield f"{place}.hysteresis: must be smaller than {place}.archive"
 
 
 def _unusable_patterns(patterns: list[dict[str, str]]) -> list[str]:

@@ -412,3 +412,23 @@ def test_usage_without_numbers_is_estimated(moon, generation):
     store.write("s1", [events.header("s1"), *(events.message(f"e{each}", "long " * 800) for each in range(60))])
     (row,) = sessions(moon)
     assert row["provider"] == "estimate" and row["due"] == ["archive", "index"]
+
+
+def test_policy_gives_a_group_chat_other_thresholds_and_a_guard_of_its_own(moon, generation) -> None:
+    store = BUILDERS[generation](moon.state_dir)
+    policies = [
+        {
+            "match": {"session": "agent:*:group:*"},
+            "thresholds": {"archive": 0.3, "prune": 0.4, "distill": 0.5},
+            "guard": {"idle_seconds": 3600},
+        }
+    ]
+    moon.home.root.mkdir(parents=True, exist_ok=True)
+    moon.home.config_file.write_text(json.dumps({"policies": policies, "qmd": {"enabled": False}}))
+    store.put("agent:main:telegram:group:1", "g", events.conversation("g", 3), used=17_000, budget=48_000)
+    store.put("agent:main:main", "m", events.conversation("m", 3), used=17_000, budget=48_000)
+    rows = {row["session_key"]: row for row in moon.ok("sample", "--no-exec", "--json").json()["sessions"]}
+    assert rows["agent:main:telegram:group:1"]["due"] == ["archive", "index"]
+    assert rows["agent:main:main"]["due"] == []
+    assert rows["agent:main:telegram:group:1"]["active"], "ten minutes at rest are not an hour"
+    assert not rows["agent:main:main"]["active"]

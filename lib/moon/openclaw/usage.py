@@ -13,6 +13,7 @@ from moon.config import Config
 from moon.errors import MoonError
 from moon.openclaw.locate import Stores
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore, prompt_budget
+from moon.policies import for_session
 from moon.text import STORED_BYTES_PER_TOKEN
 
 DEFAULT_WINDOW = 200_000
@@ -115,7 +116,8 @@ def read_one(
         ratio=None if ratio is None else round(ratio, 4),
         fresh=fresh,
         age_seconds=age,
-        active=entry.running or (idle is not None and idle < config.guard.idle_seconds),
+        active=entry.running
+        or (idle is not None and idle < for_session(config, entry.agent, entry.key).guard.idle_seconds),
         trusted=not doubt,
         doubt=doubt,
         idle_seconds=idle,

@@ -16,6 +16,7 @@ from moon.openclaw.gateway import Gateway, Underway
 from moon.openclaw.locate import open_stores
 from moon.openclaw.openclaw_command import reason_of
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
+from moon.policies import for_session
 from moon.prune.shrinkage import Extent, is_compacted_already, shrinkage
 from moon.vault.catalog import Catalog, open_catalog
 
@@ -25,7 +26,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
     """Open the catalog and a way to the gateway once; prune one session a call."""
 
     def handle(row: Row) -> Entry:
-        if context.config.prune.mode == "off":
+        if for_session(context.config, row["agent"], row["session_key"]).prune.mode == "off":
             return {"outcome": "nothing", "words": "prune.mode is off"}
         try:
             return prune(context, catalog, gateway, row)
@@ -40,7 +41,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
 
 def prune(context: Context, catalog: Catalog, gateway: Gateway, row: Row) -> Entry:
     """Check the promises, compact, and believe only what the store shows afterwards."""
-    config = context.config
+    config = for_session(context.config, row["agent"], row["session_key"])
     store, entry = current(open_stores(config), row["agent"], row["session_key"], row["session_id"])
     require_idle(config, gateway, store, entry)
     coverage = require_coverage(context.home, catalog, store, entry.transcript)

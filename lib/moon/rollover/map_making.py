@@ -10,6 +10,7 @@ from moon.clock import now_text
 from moon.documents import ContinuityMap
 from moon.files import write_atomic
 from moon.openclaw.transcript_store import SessionEntry
+from moon.policies import for_session
 from moon.redact import Redactor
 from moon.rollover import map_sources as collect
 from moon.rollover.continuity_map import Facts, build_map, render, with_cut_messages
@@ -27,7 +28,7 @@ def make_map(tools: Tools, entry: SessionEntry, boundary_event_id: str) -> Journ
         session_key=entry.key,
         from_session_id=entry.session_id,
         boundary_event_id=boundary_event_id,
-        mode=context.config.rollover.mode,
+        mode=for_session(context.config, entry.agent, entry.key).rollover.mode,
     )
     found = collect.segments_of_window(tools.catalog, entry.agent, entry.key, entry.session_id)
     distillations = collect.distillations_of(home, found)
@@ -43,7 +44,8 @@ def make_map(tools: Tools, entry: SessionEntry, boundary_event_id: str) -> Journ
         memory_files=collect.memory_files(distillations),
     )
     redactor = Redactor.from_config(context.config.redact)
-    document = build_map(facts, context.config.rollover.max_tokens, lambda text: redactor.redact(text).text)
+    limit = for_session(context.config, entry.agent, entry.key).rollover.max_tokens
+    document = build_map(facts, limit, lambda text: redactor.redact(text).text)
     _write(tools, document)
     return journal
 

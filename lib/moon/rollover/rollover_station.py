@@ -17,6 +17,7 @@ from moon.guard.activity import GatewayAway, InUse, current, put_off, require_id
 from moon.guard.coverage import require_coverage
 from moon.openclaw.gateway import Gateway, Underway
 from moon.openclaw.locate import open_stores
+from moon.policies import for_session
 from moon.rollover.map_delivery import deliver_map, link, send_cut_messages
 from moon.rollover.map_making import make_map
 from moon.rollover.rollover_journal import OPENED, Journal, read_journal
@@ -30,7 +31,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
     """Open the catalog and a way to the gateway once; roll one session over a call."""
 
     def handle(row: Row) -> Entry:
-        if context.config.rollover.mode == "off":
+        if for_session(context.config, row["agent"], row["session_key"]).rollover.mode == "off":
             return {"outcome": "nothing", "words": "rollover.mode is off"}
         try:
             return rehearse(tools, row) if context.dry_run else roll_over(tools, row)
@@ -54,7 +55,7 @@ def roll_over(tools: Tools, row: Row) -> Entry:
     # A rollover under way may have changed the session's id; one that begins is for the session that was measured.
     session_id = row["session_id"] if journal is None else ""
     store, entry = current(open_stores(tools.context.config), row["agent"], row["session_key"], session_id)
-    require_idle(tools.context.config, tools.gateway, store, entry)
+    require_idle(for_session(tools.context.config, entry.agent, entry.key), tools.gateway, store, entry)
     if journal is None:
         coverage = require_coverage(tools.context.home, tools.catalog, store, entry.transcript)
         journal = open_window(tools, make_map(tools, entry, coverage.last_event_id))
@@ -86,8 +87,9 @@ def rehearse(tools: Tools, row: Row) -> Entry:
     journal = read_journal(tools.context.home, row["agent"], row["session_key"])
     session_id = row["session_id"] if journal is None else ""
     store, entry = current(open_stores(tools.context.config), row["agent"], row["session_key"], session_id)
-    require_idle(tools.context.config, tools.gateway, store, entry)
+    config = for_session(tools.context.config, entry.agent, entry.key)
+    require_idle(config, tools.gateway, store, entry)
     if journal is not None:
         return {"outcome": "nothing", "words": f"would go on with rollover {journal.rollover_id}"}
     require_coverage(tools.context.home, tools.catalog, store, entry.transcript)
-    return {"outcome": "nothing", "words": f"would roll it over ({tools.context.config.rollover.mode})"}
+    return {"outcome": "nothing", "words": f"would roll it over ({config.rollover.mode})"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from moon.config import Config
 from moon.cycle.session_states import COOLDOWN, SessionState
 from moon.openclaw.transcript_store import Holding
+from moon.policies import for_session
 
 
 def rests_at(unarchived: Iterable[Holding], idle_seconds: int) -> list[int]:
@@ -16,7 +17,9 @@ def rests_at(unarchived: Iterable[Holding], idle_seconds: int) -> list[int]:
 
 def ends_cooldown(state: SessionState, config: Config) -> int | None:
     """When the session's cooldown is over; None where it is in none."""
-    return state.since + config.thresholds.cooldown_seconds * 1000 if state.state == COOLDOWN else None
+    if state.state != COOLDOWN:
+        return None
+    return state.since + for_session(config, state.agent, state.session_key).thresholds.cooldown_seconds * 1000
 
 
 def wants_looking_at(state: SessionState) -> bool:

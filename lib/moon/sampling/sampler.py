@@ -18,6 +18,7 @@ from moon.openclaw.transcript_store import Holding, Transcript
 from moon.openclaw.usage import Measured, Reading, measure
 from moon.openclaw.usage_rows import row_of, usage_document
 from moon.paths import Home
+from moon.policies import for_session
 from moon.sampling.next_look import quiet_until, rests_at
 from moon.sampling.quiet import LOOK_AGAIN_MS
 from moon.sampling.thresholds import Decision, decide, finish_rollover, outlives, settle, settle_owed
@@ -62,7 +63,8 @@ def look(home: Home, config: Config, state: State, now: int) -> Sample:
     rows: list[Row] = []
     decisions = []
     for reading in measured.readings:
-        decision = decide(state.sessions.get((reading.agent, reading.session_key)), reading, config, now)
+        own = for_session(config, reading.agent, reading.session_key)
+        decision = decide(state.sessions.get((reading.agent, reading.session_key)), reading, own, now)
         if cut_short and home.rollover_journal(reading.agent, reading.session_key).name in cut_short:
             decision = finish_rollover(decision, reading, now)
         decisions.append(decision)
