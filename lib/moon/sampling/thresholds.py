@@ -65,13 +65,13 @@ def threshold_of(level: int, config: Config) -> float:
 
 
 def stations_for(level: int, config: Config) -> tuple[str, ...]:
-    """What a threshold makes due, in order (the table in docs/architecture.md)."""
+    """What the threshold of a level from 1 on makes due, in order (the table in docs/architecture.md)."""
     if level == 3:
         last = ("distill", "rollover") if config.rollover.mode != "off" else ("prune", "distill")
         return without_off(("archive", "index", *last), config)
     if level == 2:
         return without_off(("archive", "index", "prune"), config)
-    return ("archive", "index") if level == 1 else ()
+    return ("archive", "index")
 
 
 def without_off(stations: Iterable[str], config: Config) -> tuple[str, ...]:
