@@ -18,7 +18,7 @@ from tests.support.moon import ROOT
 from tests.support.whole_cycle import Machine, program
 
 MANY = 1_000_000
-DEATHS = 6
+DEATHS = 4
 
 
 def tick_that_dies(machine: Machine, step: int) -> tuple[int, int]:

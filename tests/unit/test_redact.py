@@ -122,6 +122,11 @@ def test_secrets_in_lines_that_are_not_neighbours_go_and_nothing_else(colour: st
     )
 
 
+@pytest.mark.parametrize("text", ["secret: token: {}", "password: password: {}", "api_key: secret: {}"])
+def test_a_name_behind_a_name_hides_nothing(text: str) -> None:
+    assert "Ab3dEf6hIj9kQ" not in redact(text.format("Ab3dEf6hIj9kQ")).text
+
+
 def test_the_end_of_a_key_alone_is_no_key() -> None:
     text = "-----END PRIVATE KEY-----\nfollowed by MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
     assert redact(text).text == text

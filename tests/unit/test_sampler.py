@@ -94,6 +94,16 @@ def test_a_row_says_why_its_work_is_due(due, said):
     assert found["reason"] == said and "index" in found["due"]
 
 
+@pytest.mark.parametrize(
+    ("due", "left_behind", "places"),
+    [(["archive"], "old", ["old", ""]), (["archive"], "", [""]), (["distill"], "old", ["old"]), ([], "old", ["old"])],
+)
+def test_what_a_threshold_made_due_is_about_the_live_transcript_too(due, left_behind, places):
+    row = {"agent": "main", "session_id": "s2", "due": due, "deferred": ["index", "prune"], "reason": ""}
+    (found,) = with_work([row], [Work([Transcript("main", KEY, "s2", left_behind)], ("archive", "index"), "new")])
+    assert (found["places"], found["deferred"]) == (places, ["prune"])
+
+
 def test_work_says_whether_it_is_new_or_was_left_undone():
     new = Transcript("main", KEY, "s1")
     owed = {("main", name): Owed("main", KEY, name, ("index",)) for name in ("s1", "s2")}
