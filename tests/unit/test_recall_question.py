@@ -47,8 +47,10 @@ def test_related_words_are_looked_up_apart() -> None:
     assert "violin" not in term.stems
 
 
-def test_a_name_within_the_question_is_a_name() -> None:
-    assert [term.text for term in parse("What does Ada-9 say about Fuses?").terms if term.is_name] == ["fuses"]
+def test_a_name_within_the_question_has_no_related_words() -> None:
+    said, movie = parse("Did she say that Movie is shut?").terms, parse("Did she say that the movie is shut?").terms
+    assert not any(term.related for term in said if term.text == "movie")
+    assert any(term.related for term in movie if term.text == "movie")
 
 
 def test_phrase_exclusion_and_fields() -> None:

@@ -11,7 +11,7 @@ from moon.clock import parse_ms
 from moon.fulltext import Filters, MessageRow, SegmentSource, TextIndexWriter, open_writer
 from moon.recall import candidates, embedded
 from moon.recall.dates import Calendar
-from moon.recall.features import asks
+from moon.recall.question import asks
 from moon.recall.rank import FEATURES, WEIGHTS
 
 FILLER = [
@@ -254,3 +254,18 @@ def test_who_asks_without_a_mark_asks_all_the_same(text: str) -> None:
 @pytest.mark.parametrize("text", ["the whole harbour was closed", "redis eviction 512MB", "Island ferry times"])
 def test_words_that_are_quoted_ask_nothing(text: str) -> None:
     assert not asks(text)
+
+
+def test_bare_words_find_first_the_message_that_has_them_all(index: TextIndexWriter, ask: Ask) -> None:
+    padding = " ".join(f"word{at}" for at in range(90))
+    add(index, "a", ["The gasket.", f"A gasket was ordered. {padding} A spindle came too. {padding} So did a flange."])
+    add(index, "b", ["Is it the gasket and the spindle?", "It is the gasket, the spindle and the gasket."])
+    assert ask("gasket spindle flange")[0] == "a-1"
+
+
+def test_key_words_that_no_message_has_whole_are_a_question_all_the_same(index: TextIndexWriter, ask: Ask) -> None:
+    for session in "abcdefgh":
+        add(index, session, ["Hello again.", f"The {session} gasket. " + " ".join(f"word{at}" for at in range(300))])
+    add(index, "y", ["The spindle needs a gasket of 12 mm.", " ".join(f"word{at}" for at in range(300))])
+    add(index, "z", ["Hello again.", "Any spindle and any gasket: " + " ".join(f"word{at}" for at in range(300))])
+    assert ask("gasket spindle millimetres")[0] == ask("which gasket for the spindle, in millimetres?")[0] == "y-0"

@@ -43,6 +43,8 @@ class Gathered:
         # Words of the question as sets of terms: all of them in order, and those that are never searched for.
         self.asked: tuple[frozenset[str], ...] = ()
         self.small: tuple[frozenset[str], ...] = ()
+        # Bare words ask nothing.
+        self.asks = True
         # In about how many of the rows in scope the common ones stand.
         self.common: dict[str, float] = {}
 
@@ -80,7 +82,7 @@ class Gatherer:
         terms = self.query.terms
         small = {each for word in self.query.small for each in word}
         common = self.index.frequencies({each for term in terms for each in (term.stems | term.related_stems)} | small)
-        self.found.asked, self.found.small = self.query.asked, self.query.small
+        self.found.asked, self.found.small, self.found.asks = self.query.asked, self.query.small, self.query.asks
         self.found.common = {each: self.share * common[each] for each in small & common.keys()}
         expected = [self._expected(term, common) for term in terms]
         self.found.rarity = [0.0] * len(terms)

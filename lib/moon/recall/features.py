@@ -15,6 +15,7 @@ from moon.fulltext import StoredRow
 from moon.fulltext.languages import row_words, stem, terms
 from moon.recall.answers import expected
 from moon.recall.candidates import Gathered, rarity
+from moon.recall.question import ends_as_question
 from moon.recall.surroundings import TOOLS, Surroundings
 
 # BM25 (Robertson and Zaragoza 2009) with b = 1: how fast further occurrences count less, and how many words a message
@@ -42,6 +43,8 @@ ECHO_PAIRS = 3
 ECHO_SHARE = 0.8
 # It is worse than any other question: what was said before it speaks for it too.
 SAID_AGAIN = 3.0
+# Bare words of which a row has so much are taken to be quoted from it.
+WHOLE = 0.9
 # An unknown stop word is taken to stand in so many rows.
 STOP_ROWS = 32
 # Lengths of messages say something about who talks much from about so many on.
@@ -69,13 +72,6 @@ TEXT_FEATURES = (
     "digits",  # there is a number in it, and it is short
 )
 
-_ASKS = re.compile(r"[?\uff1f\u061f\u037e]\s*(?:\[[^\]]*\]\s*)?$")
-# How people ask who type no question mark; in other languages the mark is what tells.
-_ASKING = re.compile(
-    r"\s*(?:what|when|where|who|whose|whom|which|why|how|did|does|do|is|are|was|were|has|have|had|can|could|should|will|would)\b"
-    r"|.*\u304b[\u3002.]?\s*$",
-    re.IGNORECASE | re.DOTALL,
-)
 _SPEAKER = re.compile(r"\[?([^\W\d_][\w.'-]*(?: [\w.'-]+){0,3})\]?: ")
 _DIGIT = re.compile(r"\d")
 
@@ -197,11 +193,6 @@ class PlainCodes(dict[str, int]):
         return code
 
 
-def asks(question: str) -> bool:
-    """Does this ask something? If not, it quotes: words that somebody remembers of what was said, by whomever."""
-    return bool(_ASKS.search(question) or _ASKING.match(question))
-
-
 class Reader:
     """Turns rows into features for one question."""
 
@@ -211,13 +202,16 @@ class Reader:
         self.codes = Codes(found)
         self.plain: dict[str, PlainCodes] = {}
         self.expected = expected(question)
-        self.is_question = asks(question)
         self.small = [
             rarity(found.rows, max(found.common.get(stem, min(STOP_ROWS, found.rows / 2)) for stem in word))
             for word in found.small
         ]
         ordered = [self.codes[min(word)] for word in found.asked]
         self.pairs = {(one, other) for one, other in zip(ordered, ordered[1:], strict=False) if one != other}
+
+    def is_quoted(self, bits: int) -> bool:
+        """Are these bare words, and a row has all of them or nearly? Then it is likely what somebody remembers."""
+        return not self.found.asks and self.scales.weigh(bits)[0] >= WHOLE * self.scales.total
 
     def words(self, row: int, session: int, around: Surroundings, sessions: Sessions, told: float) -> list[float]:
         """`WORD_FEATURES` of a row whose text is not known."""
@@ -255,13 +249,15 @@ class Reader:
         return self.scales.weigh(bits)[0] * density(around.shapes[row].size) if bits else 0.0
 
     def read(self, row: StoredRow, size: int) -> tuple[float, float, list[float]]:
-        """(BM25, share of the question in the best passage, `TEXT_FEATURES`) of a row in a message of `size` words."""
+        """(BM25, share of the question in the best passage, `TEXT_FEATURES`) of a row in a message of `size` words. Of
+        a row that is quoted its own length counts, and the words may stand anywhere in it.
+        """
         text, bits = row.text, self.found.hits.get(row.id, 0)
         codes = self._codes(text, row.language)
         counts = Counter(codes)
         pairs = len(self.pairs.intersection(zip(codes, codes[1:], strict=False)))
-        says_again = self.is_question and len(self.pairs) >= ECHO_PAIRS and pairs >= ECHO_SHARE * len(self.pairs)
-        asks = SAID_AGAIN if says_again else float(bool(_ASKS.search(text[-ASKS_CHARS:])))
+        says_again = self.found.asks and len(self.pairs) >= ECHO_PAIRS and pairs >= ECHO_SHARE * len(self.pairs)
+        asks = SAID_AGAIN if says_again else float(ends_as_question(text[-ASKS_CHARS:]))
         brief = brevity(size)  # a long message has every sign by chance
         features = [
             self._near(counts, bits),
@@ -272,6 +268,8 @@ class Reader:
             brief * sum(1 for answer in self.expected if answer.search(text)) if brief > LEAST_BRIEF else 0.0,
             brief if _DIGIT.search(text) else 0.0,
         ]
+        if self.is_quoted(bits):
+            return self._bm25(counts, bits, len(codes)), self.scales.weigh(bits)[0] / self.scales.total, features
         return self._bm25(counts, bits, size), self._share(codes, bits), features
 
     def _codes(self, text: str, language: str) -> list[int]:

@@ -27,6 +27,13 @@ _PHRASE = re.compile(r'(?<!\S)(-?)"([^"]*)"')
 _EXCLUDED = re.compile(r"(?<!\S)-(\w[\w./:@-]*)")
 # Something with inner punctuation and no space: a path, an address, a ticket, a version, a qualified name.
 _IDENTIFIER = re.compile(r"[\w~]*(?:[./:@#_\\+-]+\w+)+/?|/\w+")
+_ENDS_AS_QUESTION = re.compile(r"[?\uff1f\u061f\u037e]\s*(?:\[[^\]]*\]\s*)?$")
+# How people ask who type no question mark; in other languages the mark is what tells.
+_ASKING = re.compile(
+    r"\s*(?:what|when|where|who|whose|whom|which|why|how|did|does|do|is|are|was|were|has|have|had|can|could|should|will|would)\b"
+    r"|.*\u304b[\u3002.]?\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
 _HASH_START = re.compile(rf"(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{{{MIN_PREFIX},64}}")
 
 
@@ -43,12 +50,11 @@ class Term(NamedTuple):
     related: str = ""
     related_stems: frozenset[str] = frozenset()
     sequence: tuple[str, ...] = ()
-    is_name: bool = False
 
 
 class Query(NamedTuple):
     """A question, understood. `asked` are its words in order, each as the terms that the index may hold for it; `small`
-    those that are not searched for.
+    those that are not searched for. `asks` is false for bare words (see `asks`).
     """
 
     text: str
@@ -63,6 +69,17 @@ class Query(NamedTuple):
     notes: tuple[str, ...] = ()
     asked: tuple[frozenset[str], ...] = ()
     small: tuple[frozenset[str], ...] = ()
+    asks: bool = True
+
+
+def asks(text: str) -> bool:
+    """Does this ask something? If not, it is bare words: key words, or what somebody remembers of what was said."""
+    return bool(_ASKING.match(text)) or ends_as_question(text)
+
+
+def ends_as_question(text: str) -> bool:
+    """Does a text end with a question mark, of whatever script? A picture's caption may stand behind it."""
+    return bool(_ENDS_AS_QUESTION.search(text))
 
 
 def quoted(text: str) -> str:
@@ -90,13 +107,13 @@ def parse(text: str, languages: Sequence[str] = ()) -> Query:
     for name, value in _FIELD.findall(rest):
         fields.setdefault(name.lower(), []).append(value.strip('"'))
     rest = _FIELD.sub(" ", rest)
+    is_question = asks(rest)
     phrased = [(minus, inner) for minus, inner in _PHRASE.findall(rest) if words(inner)]
     rest = _PHRASE.sub(" ", rest)
     excluded = [inner for minus, inner in phrased if minus] + [each for each in _EXCLUDED.findall(rest) if words(each)]
     rest = _EXCLUDED.sub(" ", rest)
     exact = [inner for minus, inner in phrased if not minus]
     # Within a question, quotation marks name a title or a saying; alone, they ask for exactly this.
-    is_question = text.rstrip().endswith("?")
     spoken = " ".join([rest, *exact]) if is_question else rest
     terms = [*(_phrase(inner, languages) for inner in exact), *_terms(spoken, languages)]
     if len(terms) > MAX_TERMS:
@@ -116,6 +133,7 @@ def parse(text: str, languages: Sequence[str] = ()) -> Query:
         notes=tuple(notes),
         asked=tuple(asked),
         small=tuple(dict.fromkeys(each for each in asked if not each & sought)),
+        asks=is_question,
     )
 
 
@@ -153,7 +171,7 @@ def _terms(text: str, languages: Sequence[str]) -> list[Term]:
     parts = [word for each in identifiers for word in question_terms(each, languages) if len(word.word) > 2]
     return [
         *(_phrase(each, languages) for each in identifiers),
-        *(_word(each, languages, is_name=each.word in names) for each in content),
+        *(_word(each, languages, () if each.word in names else related(each.word)) for each in content),
         *(_part(each) for each in parts if each.word not in stops),
     ]
 
@@ -179,14 +197,13 @@ def _names(text: str) -> set[str]:
     return {fold(word) for word in re.findall(r"(?<=[\w,;:'\"(] )[A-Z][^\W\d_]+", text)}
 
 
-def _word(asked: QuestionWord, languages: Sequence[str], *, is_name: bool) -> Term:
+def _word(asked: QuestionWord, languages: Sequence[str], near: Sequence[str]) -> Term:
     word, own = asked
     if UNSPACED.fullmatch(word) and len(word) == 1:
         return Term(word, quoted(word) + "*", frozenset({word}))
     if _HASH_START.fullmatch(word):
         return Term(word, quoted(word) + "*", frozenset({word}))
     stems = own.union(*(word_terms(form, languages) for form in forms_of(word)))
-    near = () if is_name else related(word)
     near_stems = frozenset[str]().union(*(word_terms(form, languages) for other in near for form in forms_of(other)))
     return Term(
         text=word,
@@ -195,5 +212,4 @@ def _word(asked: QuestionWord, languages: Sequence[str], *, is_name: bool) -> Te
         weight=FILLER_WEIGHT if stem(word) in FILLERS else 1.0,
         related=any_of([each] for each in sorted(near_stems - stems)),
         related_stems=near_stems - stems,
-        is_name=is_name,
     )

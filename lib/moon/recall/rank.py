@@ -52,9 +52,11 @@ WEIGHTS = {
     "answers": 0.7,
     "digits": 0.4,
 }
-# Words that are quoted and ask nothing stand where they stand: whoever said them, question or not, and all together.
-QUOTED = {**WEIGHTS, "share": 12.0, "told": 0.0, "asks": 0.0}
-
+# Bare words that a row has all of (`Reader.is_quoted`) stand where they stand, whoever said them and whatever is
+# around: such a row comes before those that have some of them.
+QUOTED = {**dict.fromkeys(FEATURES, 0.0), "own": 0.2, "share": 16.0, "near": 0.1, "pairs": 0.35}
+BY_FEATURE = tuple(tuple(weights[each] for each in FEATURES) for weights in (WEIGHTS, QUOTED))
+BY_WORDS = BY_FEATURE[False][: len(WORD_FEATURES)]
 
 # What speaks for or against a row whatever the question is, in the same unit. A summary retells what other rows say in
 # their own words. What a tool was called with holds words of the question, seldom the answer, unless a command is what
@@ -108,9 +110,6 @@ class Ranking:
         self.question = question
         self.reader = Reader(found, question)
         self.told = 0.0
-        self.weights = WEIGHTS if self.reader.is_question else QUOTED
-        self.by_feature = tuple(self.weights[each] for each in FEATURES)
-        self.by_words = self.by_feature[: len(WORD_FEATURES)]
 
     def _by_words(self) -> list[int]:
         """The rows with the rarest words."""
@@ -130,7 +129,7 @@ class Ranking:
         rows = self.index.found_sizes([*{*self._by_words(), *self.found.more}])
         user, assistant = ([size for _, role, size, _ in rows if role == who] for who in ("user", "assistant"))
         self.told = talkativeness(user, assistant)
-        told = self.weights["told"] * self.told
+        told = WEIGHTS["told"] * self.told
         words_of = self.found.hits.get
         of_bits = {bits: self._by_bits(bits) for bits in {words_of(row[0], 0) for row in rows}}
         densities = {size: density(size) for size in {row[2] for row in rows}}
@@ -139,19 +138,21 @@ class Ranking:
         for row, role, size, digest in rows:
             exact, value = of_bits[words_of(row, 0)]
             own[row] = bm25 = exact * densities[size]
-            value += self.weights["own"] * bm25 + (told if role == "user" else 0.0)
+            value += WEIGHTS["own"] * bm25 + (told if role == "user" else 0.0)
             if digest not in of_text or value > of_text[digest][0]:
                 of_text[digest] = value, row
         promise = {row: value for value, row in of_text.values()}
         for dated, rare in zip(self.found.dated, self.found.span_rarity, strict=True):
             for row in dated:
-                promise[row] = promise.get(row, 0.0) + self.weights["date"] * rare
+                promise[row] = promise.get(row, 0.0) + WEIGHTS["date"] * rare
         return sorted(promise, key=promise.__getitem__, reverse=True)[:SEEN], own
 
     def _by_bits(self, bits: int) -> tuple[float, float]:
         """(rarity of the words, what these words promise wherever they stand)."""
         exact, related = self.reader.scales.weigh(bits)
-        return exact, self.weights["share"] * exact / self.reader.scales.total + self.weights["related"] * related
+        share = exact / self.reader.scales.total
+        weight = QUOTED["share"] if self.reader.is_quoted(bits) else WEIGHTS["share"]
+        return exact, weight * share + WEIGHTS["related"] * related
 
     def candidates(self) -> tuple[dict[int, list[float]], Surroundings]:
         """Rows worth reading, with their word features: first by a rough look at all, then by a closer one, which also
@@ -172,12 +173,17 @@ class Ranking:
         features = {
             row: self.reader.words(row, of[row], around, sessions, self.told) for row in chosen if row in around.shapes
         }
-        closer = {row: _dot(self.by_words, values) + self._dated(row) for row, values in features.items()}
+        closer = {row: self._closer(row, values) for row, values in features.items()}
         return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, around
+
+    def _closer(self, row: int, features: Sequence[float]) -> float:
+        """What the words promise in a row and around it; what is quoted is read in any case."""
+        quoted = QUOTED["share"] if self.reader.is_quoted(self.found.hits.get(row, 0)) else 0.0
+        return _dot(BY_WORDS, features) + self._dated(row) + quoted
 
     def _dated(self, row: int) -> float:
         pairs = zip(self.found.dated, self.found.span_rarity, strict=True)
-        return self.weights["date"] * max((rare for rows, rare in pairs if row in rows), default=0.0)
+        return WEIGHTS["date"] * max((rare for rows, rare in pairs if row in rows), default=0.0)
 
     def scored(self) -> list[Scored]:
         """Read and score the candidates, best first."""
@@ -189,8 +195,9 @@ class Ranking:
         for row in rows:
             own, share, text = self.reader.read(row, around.shapes[row.id].size)
             features = (own, share, *looked_at[row.id][2:], *text)
-            value = _dot(self.by_feature, features) + prior(row, wants_command)
-            value += 0.0 if share or self.found.hits.get(row.id) else BARE
+            bits = self.found.hits.get(row.id, 0)
+            value = _dot(BY_FEATURE[self.reader.is_quoted(bits)], features) + prior(row, wants_command)
+            value += 0.0 if share or bits else BARE
             scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT]))
         scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
         return scored
