@@ -269,3 +269,15 @@ def test_key_words_that_no_message_has_whole_are_a_question_all_the_same(index: 
     add(index, "y", ["The spindle needs a gasket of 12 mm.", " ".join(f"word{at}" for at in range(300))])
     add(index, "z", ["Hello again.", "Any spindle and any gasket: " + " ".join(f"word{at}" for at in range(300))])
     assert ask("gasket spindle millimetres")[0] == ask("which gasket for the spindle, in millimetres?")[0] == "y-0"
+
+
+def test_who_asks_why_something_failed_wants_the_failure(index: TextIndexWriter, ask: Ask) -> None:
+    rows = [
+        MessageRow("run", 1, "toolCall", "./deploy harbour", "2026-01-05T10:00:00Z", tool="exec"),
+        MessageRow("done", 2, "toolResult", "done, 3 files", "2026-01-05T10:01:00Z", tool="exec"),
+        MessageRow("again", 3, "toolCall", "./deploy harbour", "2026-01-05T10:02:00Z", tool="exec"),
+        MessageRow("failed", 4, "toolResult", "connect: denied by host", "2026-01-05T10:03:00Z", tool="exec"),
+    ]
+    index.add_segment(SegmentSource("t", "main", "key-t", "t", "t.jsonl"), rows)
+    assert ask("what was wrong when the harbour was deployed?")[0] == "failed"
+    assert ask("what came of it when the harbour was deployed?")[0] != "failed"

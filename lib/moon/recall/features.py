@@ -10,10 +10,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from moon.fulltext import StoredRow
 from moon.fulltext.languages import row_words, stem, terms
-from moon.recall.answers import expected
+from moon.recall.answers import asks_failure, expected, shows_failure
 from moon.recall.candidates import Gathered, rarity
 from moon.recall.question import ends_as_question
 from moon.recall.surroundings import TOOLS, Surroundings
@@ -69,6 +70,7 @@ TEXT_FEATURES = (
     "speaker",  # the question names who speaks here
     "date",  # nearness to a time that the question names
     "answers",  # signs of an answer of the kind that is asked for, in a short message
+    "failure",  # the question is about a failure, and the result of a tool or a short message shows one
     "digits",  # there is a number in it, and it is short
 )
 
@@ -193,6 +195,18 @@ class PlainCodes(dict[str, int]):
         return code
 
 
+class Read(NamedTuple):
+    """What reading a row told. `own` is its BM25 and `share` how much of the question its best passage holds; of a row
+    that is quoted, its own length counts instead of its message's, and the words may stand anywhere in it. `features`
+    are `TEXT_FEATURES`.
+    """
+
+    is_quoted: bool
+    own: float
+    share: float
+    features: list[float]
+
+
 class Reader:
     """Turns rows into features for one question."""
 
@@ -202,6 +216,7 @@ class Reader:
         self.codes = Codes(found)
         self.plain: dict[str, PlainCodes] = {}
         self.expected = expected(question)
+        self.asks_failure = asks_failure(question)
         self.small = [
             rarity(found.rows, max(found.common.get(stem, min(STOP_ROWS, found.rows / 2)) for stem in word))
             for word in found.small
@@ -209,9 +224,15 @@ class Reader:
         ordered = [self.codes[min(word)] for word in found.asked]
         self.pairs = {(one, other) for one, other in zip(ordered, ordered[1:], strict=False) if one != other}
 
-    def is_quoted(self, bits: int) -> bool:
-        """Are these bare words, and a row has all of them or nearly? Then it is likely what somebody remembers."""
-        return not self.found.asks and self.scales.weigh(bits)[0] >= WHOLE * self.scales.total
+    def is_quoted(self, counts: Mapping[int, int], bits: int) -> bool:
+        """Are these bare words, and a row has (nearly) all of them, if with other endings? Then it is likely what
+        somebody remembers.
+        """
+        return not self.found.asks and self._covered(counts, bits) >= WHOLE * self.scales.total
+
+    def _covered(self, counts: Mapping[int, int], bits: int) -> float:
+        """The rarity of the words that a row has, also of those that only begin like one of its words."""
+        return sum(weight for at, weight in enumerate(self.scales.exact) if bits >> at & 1 or ~at in counts)
 
     def words(self, row: int, session: int, around: Surroundings, sessions: Sessions, told: float) -> list[float]:
         """`WORD_FEATURES` of a row whose text is not known."""
@@ -248,10 +269,8 @@ class Reader:
         bits = self.found.hits.get(row, 0)
         return self.scales.weigh(bits)[0] * density(around.shapes[row].size) if bits else 0.0
 
-    def read(self, row: StoredRow, size: int) -> tuple[float, float, list[float]]:
-        """(BM25, share of the question in the best passage, `TEXT_FEATURES`) of a row in a message of `size` words. Of
-        a row that is quoted its own length counts, and the words may stand anywhere in it.
-        """
+    def read(self, row: StoredRow, size: int) -> Read:
+        """What the text of a row says, which stands in a message of `size` words."""
         text, bits = row.text, self.found.hits.get(row.id, 0)
         codes = self._codes(text, row.language)
         counts = Counter(codes)
@@ -266,11 +285,13 @@ class Reader:
             self._speaker(row),
             self._date(row.at),
             brief * sum(1 for answer in self.expected if answer.search(text)) if brief > LEAST_BRIEF else 0.0,
+            self._failure(row, brief),
             brief if _DIGIT.search(text) else 0.0,
         ]
-        if self.is_quoted(bits):
-            return self._bm25(counts, bits, len(codes)), self.scales.weigh(bits)[0] / self.scales.total, features
-        return self._bm25(counts, bits, size), self._share(codes, bits), features
+        if self.is_quoted(counts, bits):
+            share = self._covered(counts, bits) / self.scales.total
+            return Read(True, self._bm25(counts, bits, len(codes)), share, features)
+        return Read(False, self._bm25(counts, bits, size), self._share(codes, bits), features)
 
     def _codes(self, text: str, language: str) -> list[int]:
         """What the terms of a text are to the question, in order."""
@@ -319,6 +340,12 @@ class Reader:
     def _date(self, at: int) -> float:
         spans = zip(self.found.spans, self.found.span_rarity, strict=True)
         return max((rare * span.closeness(at) for span, rare in spans), default=0.0)
+
+    def _failure(self, row: StoredRow, brief: float) -> float:
+        """How likely a row shows the failure that is asked for: what a tool prints does so at any length."""
+        if not self.asks_failure or not shows_failure(row.text):
+            return 0.0
+        return 1.0 if row.role == "toolResult" else brief
 
     def _speaker(self, row: StoredRow) -> float:
         """1 when somebody speaks whom the question names: the text begins like `Name: `."""

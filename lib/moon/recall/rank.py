@@ -50,18 +50,19 @@ WEIGHTS = {
     "speaker": 2.8,
     "date": 1.5,
     "answers": 0.7,
+    "failure": 2.5,
     "digits": 0.4,
 }
 # Bare words that a row has all of (`Reader.is_quoted`) stand where they stand, whoever said them and whatever is
 # around: such a row comes before those that have some of them.
-QUOTED = {**dict.fromkeys(FEATURES, 0.0), "own": 0.2, "share": 16.0, "near": 0.1, "pairs": 0.35}
+QUOTED = {**dict.fromkeys(FEATURES, 0.0), "own": 0.2, "share": 16.0, "pairs": 0.35}
 BY_FEATURE = tuple(tuple(weights[each] for each in FEATURES) for weights in (WEIGHTS, QUOTED))
-BY_WORDS = BY_FEATURE[False][: len(WORD_FEATURES)]
 
 # What speaks for or against a row whatever the question is, in the same unit. A summary retells what other rows say in
 # their own words. What a tool was called with holds words of the question, seldom the answer, unless a command is what
 # is asked for. Of two statements, the one that corrects the other is the one that holds.
-PRIORS = {"compaction": -2.5, "branch_summary": -2.5, "toolCall": -1.5}
+SUMMARIES = {"compaction": -2.5, "branch_summary": -2.5}
+PRIORS = {**SUMMARIES, "toolCall": -1.5}
 ASKS_COMMAND = re.compile(r"\b(?:commands?|run|ran|executed?|scripts?|shell|calls?|called)\b", re.IGNORECASE)
 CORRECTION = 0.6
 # It has nothing of what the question says, only something beside it has.
@@ -76,6 +77,7 @@ class Scored(NamedTuple):
     features: tuple[float, ...]
     score: float
     session: int
+    is_quoted: bool = False
 
 
 class Chosen:
@@ -110,6 +112,9 @@ class Ranking:
         self.question = question
         self.reader = Reader(found, question)
         self.told = 0.0
+        # Of bare words the rows with most of them are read in any case: one of them may be quoted.
+        self.by_share = (WEIGHTS if found.asks else QUOTED)["share"]
+        self.by_words = (BY_FEATURE[False][0], self.by_share, *BY_FEATURE[False][2 : len(WORD_FEATURES)])
 
     def _by_words(self) -> list[int]:
         """The rows with the rarest words."""
@@ -150,9 +155,7 @@ class Ranking:
     def _by_bits(self, bits: int) -> tuple[float, float]:
         """(rarity of the words, what these words promise wherever they stand)."""
         exact, related = self.reader.scales.weigh(bits)
-        share = exact / self.reader.scales.total
-        weight = QUOTED["share"] if self.reader.is_quoted(bits) else WEIGHTS["share"]
-        return exact, weight * share + WEIGHTS["related"] * related
+        return exact, self.by_share * exact / self.reader.scales.total + WEIGHTS["related"] * related
 
     def candidates(self) -> tuple[dict[int, list[float]], Surroundings]:
         """Rows worth reading, with their word features: first by a rough look at all, then by a closer one, which also
@@ -173,13 +176,8 @@ class Ranking:
         features = {
             row: self.reader.words(row, of[row], around, sessions, self.told) for row in chosen if row in around.shapes
         }
-        closer = {row: self._closer(row, values) for row, values in features.items()}
+        closer = {row: _dot(self.by_words, values) + self._dated(row) for row, values in features.items()}
         return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, around
-
-    def _closer(self, row: int, features: Sequence[float]) -> float:
-        """What the words promise in a row and around it; what is quoted is read in any case."""
-        quoted = QUOTED["share"] if self.reader.is_quoted(self.found.hits.get(row, 0)) else 0.0
-        return _dot(BY_WORDS, features) + self._dated(row) + quoted
 
     def _dated(self, row: int) -> float:
         pairs = zip(self.found.dated, self.found.span_rarity, strict=True)
@@ -193,12 +191,12 @@ class Ranking:
         sessions = self.index.sessions_of(row.id >> EPISODE_SHIFT for row in rows)
         scored = []
         for row in rows:
-            own, share, text = self.reader.read(row, around.shapes[row.id].size)
-            features = (own, share, *looked_at[row.id][2:], *text)
-            bits = self.found.hits.get(row.id, 0)
-            value = _dot(BY_FEATURE[self.reader.is_quoted(bits)], features) + prior(row, wants_command)
-            value += 0.0 if share or bits else BARE
-            scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT]))
+            read = self.reader.read(row, around.shapes[row.id].size)
+            features = (read.own, read.share, *looked_at[row.id][2:], *read.features)
+            value = _dot(BY_FEATURE[read.is_quoted], features)
+            value += SUMMARIES.get(row.role, 0.0) if read.is_quoted else prior(row, wants_command)
+            value += 0.0 if read.share or self.found.hits.get(row.id) else BARE
+            scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT], read.is_quoted))
         scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
         return scored
 
@@ -231,6 +229,15 @@ def session_scores(scored: Sequence[Scored]) -> dict[int, float]:
     }
 
 
+def _lift(each: Scored, behind: float) -> float:
+    """What a row's session does for it; what is quoted stands where it stands."""
+    return 0.0 if each.is_quoted else SESSION_SHARE * behind
+
+
+def _repeated(each: Scored, shown: dict[int, int]) -> float:
+    return 0.0 if each.is_quoted else REPEATED * shown.get(each.session, 0)
+
+
 def choose(scored: Sequence[Scored], sessions: dict[int, float], limit: int) -> list[Chosen]:
     """The rows to show, best first: a good session lifts its rows, each further row of a session counts a little less,
     and at most half of the places, the last ones, are kept for the best sessions that have none yet.
@@ -238,10 +245,10 @@ def choose(scored: Sequence[Scored], sessions: dict[int, float], limit: int) -> 
     if not scored:
         return []
     best = max(sessions.values())
-    left = [(each.score + SESSION_SHARE * (sessions[each.session] - best), each) for each in scored]
+    left = [(each.score + _lift(each, sessions[each.session] - best), each) for each in scored]
     left.sort(key=lambda pair: -pair[0])
     wanted = heapq.nlargest(min(SESSIONS, limit // 2), sessions, key=sessions.__getitem__)
-    wanted = [session for session in wanted if sessions[session] >= best - HOPELESS]
+    wanted = [each for each in wanted if sessions[each] >= best - HOPELESS and not left[0][1].is_quoted]
     shown: dict[int, int] = {}
     chosen: list[Chosen] = []
     while left and len(chosen) < limit:
@@ -250,7 +257,7 @@ def choose(scored: Sequence[Scored], sessions: dict[int, float], limit: int) -> 
             at = next(at for at, (_, each) in enumerate(left) if each.session == missing[0])
         else:
             top = left[: limit * SESSIONS]
-            at = max(range(len(top)), key=lambda at: top[at][0] - REPEATED * shown.get(top[at][1].session, 0))
+            at = max(range(len(top)), key=lambda at: top[at][0] - _repeated(top[at][1], shown))
         value, each = left.pop(at)
         shown[each.session] = shown.get(each.session, 0) + 1
         alike = next((other for other in chosen if other.is_like(each)), None)
