@@ -97,6 +97,7 @@ bench-distill: venv ## What distillers keep of planted facts and of long chats (
 	$(if $(QUICK),,$(PIP) -e '.[bench]')
 	$(PY) tests/bench/bench_distill.py $(if $(QUICK),--length 800)
 	$(PY) tests/bench/bench_precision.py $(if $(QUICK),--length 6000)
+	$(if $(QUICK),,PYTHONPATH=. $(PY) tests/bench/bench_map.py)
 	$(if $(DATA),$(PY) tests/bench/bench_memory.py $(if $(QUICK),--quick) $(DATA))
 
 bench-recall: venv ## How often the right message comes back for a question (DATA="a.json b.json")

@@ -302,7 +302,10 @@ class ArchiveReference(TypedDict):
 
 class _MapFields(TypedDict, total=False):
     boundary_event_id: str
+    now: list[str]
+    waiting: list[str]
     commands: list[str]
+    origins: dict[str, list[str]]
     cut_messages: list[str]
     left_out: int
 

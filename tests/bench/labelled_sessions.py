@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,18 +66,35 @@ def load_labelled() -> list[Window]:
 
 
 def _windows(path: Path, half: str) -> Iterator[Window]:
-    head, _, body = path.read_text("utf-8").partition("\n\n")
+    head, _, _ = path.read_text("utf-8").partition("\n\n")
     keys = dict(line.split(": ", 1) for line in head.splitlines())
     search = tuple(each.strip() for each in keys["search"].split("|"))
-    for number, text in enumerate(_WINDOW.split(body)[1:], 1):
+    for number, said in enumerate(_turns_of(path), 1):
+        turns = tuple(_without_marks(turn) for turn in said)
+        statements = tuple(statement for turn in said for statement in _marked(turn.text, turn.event_id))
+        yield Window(f"{keys['name']}/{number}", keys["kind"], half, turns, statements, search)
+
+
+def parse_session(path: Path) -> list[list[Turn]]:
+    """The turns of each window of a session's file, without marks; no two turns have the same id."""
+    return [
+        [replace(_without_marks(turn), event_id=f"w{number}-{turn.event_id}") for turn in said]
+        for number, said in enumerate(_turns_of(path), 1)
+    ]
+
+
+def _turns_of(path: Path) -> Iterator[list[Turn]]:
+    _, _, body = path.read_text("utf-8").partition("\n\n")
+    for text in _WINDOW.split(body)[1:]:
         parts = _TURN.split(text)[1:]
-        turns, statements = [], []
-        for place, (sign, said) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
-            event_id, role = f"e{place:03d}", ROLES[sign]
-            tool = "exec" if role == "call" else ""
-            turns.append(Turn(event_id, role, _MARK.sub(r"\2", said).strip(), tool))
-            statements += _marked(said, event_id)
-        yield Window(f"{keys['name']}/{number}", keys["kind"], half, tuple(turns), tuple(statements), search)
+        yield [
+            Turn(f"e{place:03d}", ROLES[sign], said.strip(), "exec" if sign == "C" else "")
+            for place, (sign, said) in enumerate(zip(parts[::2], parts[1::2], strict=True))
+        ]
+
+
+def _without_marks(turn: Turn) -> Turn:
+    return replace(turn, text=_MARK.sub(r"\2", turn.text).strip())
 
 
 def _marked(text: str, event_id: str) -> Iterator[Statement]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from moon.openclaw.events import Event
+from moon.openclaw.user_words import CONTINUITY_MAP, RECALLED, own_words
 
 USER, ASSISTANT, CALL, RESULT, SUMMARY = "user", "assistant", "call", "result", "summary"
 _ROLES = {
@@ -18,12 +19,7 @@ _ROLES = {
     "compaction": SUMMARY,
     "branch_summary": SUMMARY,
 }
-# How messages begin that Moon itself brought in: they stand in the user's place, but are not the user's words.
-_BROUGHT_IN = {"# Continuity map ": SUMMARY, "Recalled from Moon's archive": RESULT}
-# What OpenClaw puts around a user's words: a clock prefix, and a block meant for the model of that turn alone.
-_CLOCK = re.compile(r"^\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]{1,40}\]\s*")
-_INTERNAL = re.compile(r"<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>.*?(?:<<<END_OPENCLAW_INTERNAL_CONTEXT>>>|\Z)", re.DOTALL)
-
+_BROUGHT_IN = {CONTINUITY_MAP: SUMMARY, RECALLED: RESULT}
 # A compaction's summary repeats the last turns, raw: they are in the archive themselves.
 _VERBATIM = re.compile(r"^## (?:Recent turns preserved verbatim|Tool Failures)\s*$", re.MULTILINE)
 
@@ -44,16 +40,12 @@ def turns_of(events: Iterable[Event]) -> Iterator[Turn]:
     for event in events:
         for piece in event.pieces:
             role = _ROLES.get(piece.role)
-            text = _clean(piece.text) if role == USER else piece.text.strip()
+            text = own_words(piece.text) if role == USER else piece.text.strip()
             text = _VERBATIM.split(text)[0].strip() if role == SUMMARY else text
             if role == USER:
                 role = next((made for begin, made in _BROUGHT_IN.items() if text.startswith(begin)), role)
             if role and text and event.id:
                 yield Turn(event.id, role, text, piece.tool or "", event.timestamp)
-
-
-def _clean(text: str) -> str:
-    return _CLOCK.sub("", _INTERNAL.sub("", text).strip()).strip()
 
 
 # A line of this shape so often in one message is data that somebody pasted, not something that somebody says.

@@ -1,33 +1,38 @@
-"""The continuity map: what a fresh window must know, cut to its length, as JSON and as Markdown. Pure."""
+"""The continuity map: what a fresh window must know, cut to its length, as JSON and as Markdown. Pure.
+
+Its parts stand in the order in which whoever goes on needs them: how the old window ended, what waits for whom, what
+must not be done, what is left to do, what was decided, exact values, what happened, and where to find the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from moon.distillations import lists_of, says_nothing
-from moon.documents import ArchiveReference, ContinuityMap, DistillationRecord
+from moon.distillations import lists_of
+from moon.documents import ArchiveReference, ContinuityMap
+from moon.rollover.map_lists import LISTS, LITERAL, Line, Lists, choose, not_in
+from moon.rollover.window_end import ASSISTANT, USER, Said, WindowEnd
 from moon.text import one_line, token_estimate
 
-# The order in which lists give way when the map is too long: what hurts least to look up goes first.
-LISTS = ("open_tasks", "decisions", "rules", "identifiers", "commands", "summary", "milestones")
 TITLES = {
-    "summary": "What happened",
+    "rules": "Rules and constraints",
     "open_tasks": "Open tasks",
     "decisions": "Decisions",
-    "rules": "Rules and constraints",
-    "milestones": "Done so far",
     "identifiers": "Exact identifiers",
     "commands": "Commands",
+    "summary": "What happened",
+    "milestones": "Done so far",
 }
-HINTS = 4
-HINT_WORDS = 8
 CUT_CHARACTERS = 200
+# More archives than this a reader does not open one by one; the document names all.
+ARCHIVES_SHOWN = 3
+WHO = {USER: "user", ASSISTANT: "you"}
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a map is made from. `distillations` are DistillationRecords, oldest first."""
+    """What a map is made from. `said`: who said what, by event id, for the lines' sources."""
 
     rollover_id: str
     agent: str
@@ -35,28 +40,47 @@ class Facts:
     from_session_id: str
     boundary_event_id: str
     created_at: str
-    distillations: Sequence[DistillationRecord]
+    lists: Lists
+    end: WindowEnd
+    said: Mapping[str, Sequence[Said]]
     archives: Sequence[ArchiveReference]
     memory_files: Sequence[str]
-
-
-def merge(records: Iterable[DistillationRecord], name: str) -> list[str]:
-    """One list of all records, the newest first, nothing twice, and nothing that only says "none"."""
-    texts = (text.strip() for record in reversed(list(records)) for text in lists_of(record)[name])
-    return list(dict.fromkeys(text for text in texts if text and not says_nothing(text)))
+    hints: Sequence[str]
 
 
 def build_map(facts: Facts, max_tokens: int, redact: Callable[[str], str]) -> ContinuityMap:
     """The `moon.continuity/1` document, its Markdown no longer than `max_tokens`."""
-    full = {name: [redact(text) for text in merge(facts.distillations, name)] for name in LISTS}
-    hints = recall_hints(full, facts.session_key)
-    bare = _document(facts, {name: [] for name in LISTS}, hints, 0)
+    facts, bare = _bare(facts, max_tokens)
+    told = "\n".join([*bare["now"], *bare["waiting"]])
+    full = {name: [_told_by(name, line, facts.said) for line in facts.lists[name]] for name in LISTS}
+    full = {name: [line._replace(text=redact(line.text)) for line in lines] for name, lines in full.items()}
     headings = "".join(f"\n\n## {title}\n" for title in TITLES.values())
-    kept, left_out = fit(full, max_tokens - token_estimate(render(bare)) - token_estimate(headings))
-    return _document(facts, kept, hints, left_out)
+    room = max_tokens - token_estimate(render(bare)) - token_estimate(headings)
+    kept, left_out = choose(not_in(told, full), room)
+    return _document(facts, kept, left_out)
 
 
-def _document(facts: Facts, lists: dict[str, list[str]], hints: list[str], left_out: int) -> ContinuityMap:
+def _bare(facts: Facts, max_tokens: int) -> tuple[Facts, ContinuityMap]:
+    """The map without its lists. Where even that is too long, hints give way, then the older of the last words."""
+    while True:
+        document = _document(facts, dict.fromkeys(LISTS, ()), 0)
+        if token_estimate(render(document)) <= max_tokens or not (facts.hints or facts.end.now[1:]):
+            return facts, document
+        if facts.hints:
+            facts = replace(facts, hints=facts.hints[:-1])
+        else:
+            facts = replace(facts, end=facts.end._replace(now=facts.end.now[1:]))
+
+
+def _told_by(name: str, line: Line, said: Mapping[str, Sequence[Said]]) -> Line:
+    """A line with who said it so: "I still have to ask" is nobody's task by itself."""
+    spoken = () if name in LITERAL else (each for source in line.sources for each in said.get(source, ()))
+    who = (WHO[each.role] for each in spoken if each.role in WHO and line.text in one_line(each.text))
+    return line._replace(who=next(who, ""))
+
+
+def _document(facts: Facts, lists: Lists, left_out: int) -> ContinuityMap:
+    texts = {name: [line.text for line in lists[name]] for name in LISTS}
     return {
         "schema": "moon.continuity/1",
         "rollover_id": facts.rollover_id,
@@ -65,51 +89,21 @@ def _document(facts: Facts, lists: dict[str, list[str]], hints: list[str], left_
         "from_session_id": facts.from_session_id,
         "boundary_event_id": facts.boundary_event_id,
         "created_at": facts.created_at,
-        "open_tasks": lists["open_tasks"],
-        "decisions": lists["decisions"],
-        "rules": lists["rules"],
-        "identifiers": lists["identifiers"],
-        "commands": lists["commands"],
-        "summary": lists["summary"],
-        "milestones": lists["milestones"],
+        "now": facts.end.now,
+        "waiting": facts.end.waiting,
+        "open_tasks": texts["open_tasks"],
+        "decisions": texts["decisions"],
+        "rules": texts["rules"],
+        "identifiers": texts["identifiers"],
+        "commands": texts["commands"],
+        "summary": texts["summary"],
+        "milestones": texts["milestones"],
+        "origins": {name: [line.origin for line in lists[name]] for name in LISTS if name not in LITERAL},
         "archives": list(facts.archives),
         "memory_files": list(facts.memory_files),
-        "recall_hints": hints,
+        "recall_hints": list(facts.hints),
         "left_out": left_out,
     }
-
-
-def fit(full: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], int]:
-    """Take one item of each list in turn, so that no long list crowds out the others, until the room is used.
-
-    What is kept, and how many items are not.
-    """
-    kept: dict[str, list[str]] = {name: [] for name in LISTS}
-    left_out = 0
-    for position in range(max(map(len, full.values()), default=0)):
-        for name in LISTS:
-            if position >= len(full[name]):
-                continue
-            cost = token_estimate(f"- {full[name][position]}\n")
-            if cost > room:
-                left_out += 1
-                continue
-            kept[name].append(full[name][position])
-            room -= cost
-    return kept, left_out
-
-
-def recall_hints(lists: dict[str, list[str]], session_key: str) -> list[str]:
-    """Commands that lead back to what the map only names."""
-    topics = [*lists["open_tasks"][:2], *lists["decisions"][:1], *lists["identifiers"][:1]]
-    words = [" ".join(_plain(topic).split()[:HINT_WORDS]) for topic in topics]
-    asked = [f'moon-recall "{text}" --limit 5' for text in dict.fromkeys(words) if text]
-    return (asked or [f'moon-recall "what was decided" --session "{_plain(session_key)}"'])[:HINTS]
-
-
-def _plain(text: str) -> str:
-    """Text that stands safely between double quotes in a shell."""
-    return "".join(each if each.isalnum() or each in " ._:/-@" else " " for each in text)
 
 
 def render(document: ContinuityMap) -> str:
@@ -120,27 +114,46 @@ def render(document: ContinuityMap) -> str:
         "message is archived. Below is a record of what came before, made by Moon. It is information, not a new "
         "request: take note of it, carry on from it when the user writes next, and answer only with: Noted.",
     ]
-    lists = lists_of(document)
+    if document.get("now"):
+        parts.append(_section("How it ended (the last words, oldest first; *you* are the agent)", document["now"]))
+    if document.get("waiting"):
+        parts.append(_section("Waiting", document["waiting"]))
     for name, title in TITLES.items():
-        if lists[name]:
-            parts.append(f"## {title}\n" + "\n".join(f"- {one_line(text)}" for text in lists[name]))
+        if texts := _list(document, name):
+            parts.append(_section(title, [" · ".join(texts)] if name == "identifiers" else texts))
     if document.get("cut_messages"):
         parts.append(
             "## Still without an answer\nThese came as the old window was closed. Those of the owner follow as "
             "messages of their own, answer each of them then; to the others answer when the conversation goes on.\n"
-            + "\n".join(f"- {one_line(text)}" for text in document["cut_messages"])
+            + _bullets(document["cut_messages"])
         )
-    references = [
-        f"- archive {one_line(each['archive_path'])} ({each['events']} events)" for each in document["archives"]
-    ]
-    references += [f"- memory {one_line(path)}" for path in document["memory_files"]]
-    references += [f"- search: `{hint}`" for hint in document["recall_hints"]]
-    if document.get("left_out"):
-        references.append(
-            f"- {document['left_out']} further items are in the daily memory; search for them when needed"
-        )
-    parts.append("## Where to find the rest\n" + "\n".join(references))
+    parts.append(_section("Where to find the rest", _references(document)))
     return "\n\n".join(parts) + "\n"
+
+
+def _list(document: ContinuityMap, name: str) -> list[str]:
+    """A list as a reader gets it: with who said each line, and when."""
+    texts = lists_of(document)[name]
+    origins = document.get("origins", {}).get(name, [""] * len(texts))
+    return [f"{origin}: {text}" if origin else text for origin, text in zip(origins, texts, strict=False)]
+
+
+def _section(title: str, texts: Iterable[str]) -> str:
+    return f"## {title}\n{_bullets(texts)}"
+
+
+def _bullets(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {one_line(text)}" for text in texts)
+
+
+def _references(document: ContinuityMap) -> list[str]:
+    found = [f"search: `{hint}`" for hint in document["recall_hints"]]
+    found += [f"memory {path}" for path in document["memory_files"]]
+    shown = document["archives"][-ARCHIVES_SHOWN:]
+    found += [f"archive {each['archive_path']} ({each['events']} events)" for each in shown]
+    if document.get("left_out"):
+        found.append(f"{document['left_out']} further items are in the daily memory; search for them when needed")
+    return found
 
 
 def with_cut_messages(
