@@ -147,6 +147,14 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def span(seconds: int) -> str:
+    """`42 s`, `3 min`, `5 h`, `12 d`"""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
 def readable_size(size: float) -> str:
     """Bytes as people read them: `831 B`, `4.5 MB`."""
     for unit in ("B", "kB", "MB", "GB"):

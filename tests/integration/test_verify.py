@@ -79,14 +79,21 @@ def test_a_sound_home(moon: Verifier) -> None:
         assert {each["level"] for each in found[check]} == {"ok"}, found[check]
     assert "all as recorded" in found["archives"][0]["message"]
     assert "each found by a search" in found["index"][0]["message"]
-    assert "agent ops: sqlite store, schema version 23, 3 sessions" in {each["message"] for each in found["stores"]}
+    said = {each["message"] for each in found["stores"]}
+    assert "agent ops: sqlite store, schema version 23, 3 sessions, the fullest at 87%" in said
+    assert "the fullest session, agent:main:main, could be archived: 86 events, 114.4 kB" in said
+    assert "finds a probe that was just indexed, and the newest archive" in found["search"][0]["message"]
+    assert {each["level"] for check in ("owner", "disk", "clock", "memory", "sound") for each in found[check]} == {"ok"}
 
 
 def test_it_only_reads(moon: Verifier) -> None:
     before = files_below(moon.home.root)
     moon.run("verify", "--deep")
     after = files_below(moon.home.root)
-    assert {name: data for name, data in after.items() if not name.endswith(("-shm", "-wal"))} == before
+    # A reader of an SQLite database makes two of these; a look at everything is noted in the third.
+    noted = ("-shm", "-wal", "state/health.json")
+    assert {name for name in after if not name.endswith(noted)} == {name for name in before if not name.endswith(noted)}
+    assert all(after[name] == data for name, data in before.items() if not name.endswith(noted))
 
 
 def test_openclaw_absent_broken_and_well(moon: Verifier) -> None:
@@ -94,11 +101,20 @@ def test_openclaw_absent_broken_and_well(moon: Verifier) -> None:
     moon.program("openclaw", "", code=3)
     assert "exit code 3" in only(moon.found()["openclaw"], "fail")["message"]
     moon.program("openclaw", "OpenClaw 2026.9.6 (abc)")
-    found = moon.found()["openclaw"]
-    assert only(found, "ok")["message"].startswith("OpenClaw 2026.9.6")
-    assert "prune and rollover wait" in only(found, "warn")["message"]
+    found = moon.found()
+    assert only(found["openclaw"], "ok")["message"].startswith("OpenClaw 2026.9.6")
+    assert "prune and rollover wait" in only(found["gateway"], "warn")["message"]
     moon.program("openclaw", json.dumps({"sessions": []}))
-    assert any(each["message"].startswith("the gateway answers") for each in moon.found()["openclaw"])
+    assert only(moon.found()["gateway"], "ok")["message"].startswith("answers through the openclaw command")
+
+
+def test_a_node_that_is_too_old_is_the_cause(moon: Verifier) -> None:
+    words = "openclaw: Node 20.20.2: node:sqlite is unavailable; use 24.16+/26.1+ or a build with the fix."
+    source = f"import sys\nsys.stderr.write({words!r} + chr(10) + 'If you use nvm, run:' + chr(10))\nsys.exit(1)\n"
+    moon.program("openclaw")
+    write_python_program(moon.folder / "programs" / "openclaw", source)
+    found = only(moon.found()["openclaw"], "fail")
+    assert found["code"] == "node_too_old" and "Node 20.20.2" in found["message"] and "PATH" in found["hint"]
 
 
 def test_stores_of_every_sort(moon: Verifier) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
 
     from moon.config import Config
+    from moon.errors import ConfigInvalid
     from moon.paths import Home
     from moon.recall.recall_types import Request
     from moon.recall.search import Recall
@@ -59,22 +60,32 @@ def main(arguments: list[str]) -> int:
     form = form_of(options.format)
     if options.event and (options.raw or (form == "json" and not options.context)):
         return print_original(home, options.event, options.session, raw=options.raw)
-    config = configuration.load(home)
+    config, wrong = configuration.load_to_read(home)
+    if wrong is not None and options.inject:
+        raise wrong  # what it puts into a session is for good
+    doubts = _doubts(wrong)
     if options.bench is not None:
         from moon.cli.recall_bench import print_bench
 
         return print_bench(home, config, options.bench, options.seed, as_json=form == "json")
     if options.event:
-        return print_around(home, config, options.event, options.session, options.context, form)
+        return print_around(home, config, options.event, options.session, options.context, form, doubts)
     if not (options.query or options.queries):
+        output.say(*doubts)
         return print_conversation(home, config, options.session, options.agent, form)
-    return _answer(home, config, options, form)
+    return _answer(home, config, options, form, doubts)
 
 
-def _answer(home: Home, config: Config, options: argparse.Namespace, form: str) -> int:
+def _doubts(wrong: ConfigInvalid | None) -> tuple[str, ...]:
+    from moon.recall.search import doubts_about
+
+    return doubts_about(wrong)
+
+
+def _answer(home: Home, config: Config, options: argparse.Namespace, form: str, doubts: tuple[str, ...]) -> int:
     from moon.recall.search import Recall
 
-    with Recall(home, config) as recall:
+    with Recall(home, config, doubts) as recall:
         if options.queries:
             return answer_all(recall, options)
         document = recall.ask(_request(options, " ".join(options.query), config.timezone))

@@ -64,11 +64,19 @@ def print_original(home: Home, event: str, session: str | None, *, raw: bool) ->
     return DONE
 
 
-def print_around(home: Home, config: Config, event: str, session: str | None, context: int, form: str) -> int:
+def print_around(
+    home: Home,
+    config: Config,
+    event: str,
+    session: str | None,
+    context: int,
+    form: str,
+    doubts: tuple[str, ...] = (),
+) -> int:
     """Print an event with its neighbours, to be read or as a document."""
     from moon.recall.search import Recall
 
-    with Recall(home, config) as recall:
+    with Recall(home, config, doubts) as recall:
         found = recall.around(event, context, context, session)
         if form == "json":
             output.put(dump_json(found, indent=1) + "\n")

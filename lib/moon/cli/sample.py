@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from moon import config as configuration
-from moon import output
+from moon import output, resources
 from moon.cli.run_tool import say_error
-from moon.clock import format_ms, now_ms
+from moon.clock import format_ms, now_ms, parse_ms
 from moon.cycle import session_states as states
 from moon.errors import DONE, FAILED, PARTIAL, MoonError
 from moon.files import Lock
@@ -23,6 +24,7 @@ from moon.sampling import quiet, sampler
 from moon.trust import NotTrusted
 
 LAUNCHD_LOG_BYTES = 4 << 20
+DAY_MS = 86_400_000
 EXAMPLES = """\
   moon-sample                                  one tick, as the timer runs it
   moon-sample --no-exec --json | jq .sessions  how full every session is, and what is due
@@ -87,7 +89,9 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     sample = sampler.look(home, config, state, now)
     said = set(state.notices)
     sampler.remember(home, config, state, sample, now)
-    noting.note_tick(home, sample.failures, lambda *about: is_still_due(home, state, *about), looked_before, now)
+    health = noting.note_tick(
+        home, sample.failures, lambda *about: is_still_due(home, state, *about), looked_before, now
+    )
     if as_json:
         print_usage(sample, now)
     for error in sample.problems:
@@ -99,9 +103,24 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
         quiet.forget(quiet.home_folder())
         sampler.start(home, document, lock)
     states.save(home, state)
+    if is_a_day_ago(health.checked.get("at", ""), now):
+        check_a_part(lock)
     until = sampler.stays_quiet_until(home, config, state, sample, now)
     quiet.note_quiet(quiet.home_folder(), world, agents, now, until)
     return exit_code(sample)
+
+
+def is_a_day_ago(when: str, now: int) -> bool:
+    """Were the archives looked at last a day ago? A clock that was set back counts as a day; never does not."""
+    last = parse_ms(when) if when else None
+    return last is not None and not 0 <= now - last < DAY_MS
+
+
+def check_a_part(lock: Lock) -> NoReturn:
+    """Become moon-verify for the archives that are looked at today. Does not return."""
+    lock.hand_on()
+    program = resources.program("verify")
+    os.execv(program, [str(program), "--daily"])
 
 
 def is_still_due(home: Home, state: states.State, station: str, subject: Subject) -> bool:

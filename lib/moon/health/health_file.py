@@ -23,11 +23,15 @@ SCHEMA = "moon.health/1"
 
 @dataclass
 class Health:
-    """`good`: by station, when it last did all its work well. `foreign`: a newer Moon's file, which is left alone."""
+    """`good`: by station, when it last did all its work well. `foreign`: a newer Moon's file, which is left alone.
+
+    `checked`: how far the daily look at the archives has come (`moon.verify.soundness`).
+    """
 
     good: dict[str, int] = field(default_factory=dict)
     problems: list[Trouble] = field(default_factory=list)
     foreign: bool = False
+    checked: dict[str, str] = field(default_factory=dict)
 
 
 def read(home: Home) -> Health:
@@ -37,7 +41,8 @@ def read(home: Home) -> Health:
         if document["schema"] != SCHEMA:
             return Health(foreign=True)
         good = {str(name): _ms(when) for name, when in document["good"].items()}
-        return Health(good, [_trouble(each) for each in document["problems"]])
+        checked = {str(name): str(value) for name, value in document.get("checked", {}).items()}
+        return Health(good, [_trouble(each) for each in document["problems"]], checked=checked)
     except (OSError, MoonError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Health()
 
@@ -66,6 +71,7 @@ def as_document(health: Health) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "good": {name: format_ms(when) for name, when in sorted(health.good.items())},
+        "checked": health.checked,
         "problems": [
             {
                 **each._asdict(),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 
-from moon.clock import now_ms
+from moon.clock import format_ms, now_ms
 from moon.documents import CycleDocument
 from moon.errors import LockBusy, MoonError, unexpected
 from moon.health import health_file, problems
@@ -17,11 +18,13 @@ LOOK = "sample"
 StillDue = Callable[[str, Subject], bool]
 
 
-def note_tick(home: Home, failures: Sequence[MoonError], still_due: StillDue, heartbeat_before: int, now: int) -> None:
-    """What one look showed. Where nothing was wrong and nothing is, nothing is written."""
+def note_tick(
+    home: Home, failures: Sequence[MoonError], still_due: StillDue, heartbeat_before: int, now: int
+) -> Health:
+    """What one look showed; gives what is known now. Where nothing was wrong and nothing is, nothing is written."""
     before = health_file.read(home)
     if not failures and not before.problems:
-        return
+        return before
 
     def is_over(trouble: Trouble, subject: Subject | None) -> bool:
         if subject is None:
@@ -36,7 +39,7 @@ def note_tick(home: Home, failures: Sequence[MoonError], still_due: StillDue, he
         good[LOOK] = heartbeat_before
     elif not failures:
         good.pop(LOOK, None)
-    _change(home, before, Health(good, known, before.foreign))
+    return _change(home, before, replace(before, good=good, problems=known))
 
 
 def note_cycle(home: Home, document: CycleDocument, more: Sequence[Trouble] = ()) -> None:
@@ -46,7 +49,10 @@ def note_cycle(home: Home, document: CycleDocument, more: Sequence[Trouble] = ()
     known = problems.after(before.problems, seen, problems.over_after_cycle(document), now)
     bad = {each.station for each in seen}
     done = {record["station"] for record in document["stations"]} - bad
-    _change(home, before, Health({**before.good, **dict.fromkeys(done, now)}, known, before.foreign))
+    checked = before.checked or {"at": format_ms(now)}
+    _change(
+        home, before, replace(before, good={**before.good, **dict.fromkeys(done, now)}, problems=known, checked=checked)
+    )
 
 
 def note_crash(home: Home, station: str, error: Exception, subjects: Sequence[Subject] = ()) -> None:
@@ -57,9 +63,24 @@ def note_crash(home: Home, station: str, error: Exception, subjects: Sequence[Su
     before = health_file.read(home)
     seen = problems.of_error(station, failure.as_dict())._replace(subjects=tuple(subjects))
     known = problems.after(before.problems, [seen], lambda trouble, subject: False, now_ms())
-    _change(home, before, Health(before.good, known, before.foreign))
+    _change(home, before, replace(before, problems=known))
 
 
-def _change(home: Home, before: Health, now: Health) -> None:
+def note_check(
+    home: Home, station: str, errors: Sequence[MoonError], looked_at: Container[str], checked: dict[str, str]
+) -> None:
+    """What a look at archives showed: of the paths that were looked at, those without an error are well."""
+    before = health_file.read(home)
+    seen = [problems.of_error(station, error.as_dict()) for error in errors]
+
+    def is_over(trouble: Trouble, subject: Subject | None) -> bool:
+        return subject is None and trouble.station == station and trouble.path in looked_at
+
+    known = problems.after(before.problems, seen, is_over, now_ms())
+    _change(home, before, replace(before, problems=known, checked=checked))
+
+
+def _change(home: Home, before: Health, now: Health) -> Health:
     if now != before:
         health_file.write(home, now)
+    return now

@@ -24,6 +24,7 @@ from moon.openclaw.gateway_socket import (
     GatewayRefused,
     GatewaySocket,
     GatewayUnreachable,
+    GrantsTooLittle,
     NoAnswer,
     NotSpoken,
     SecretRefused,
@@ -44,7 +45,10 @@ class Underway(MoonError):
 
 
 class Gateway:
-    """One gateway; the way to it is found at the first question and kept."""
+    """One gateway; the way to it is found at the first question and kept.
+
+    `doubt` says why it is asked through the command, where it is.
+    """
 
     def __init__(self, config: Config, request_lock: Path) -> None:
         self.config = config
@@ -54,6 +58,8 @@ class Gateway:
         self._command = OpenClaw(config)
         self._socket: GatewaySocket | None = None
         self._by_command = False
+        self.doubt = ""
+        self.grants_too_little = False
         self._held: tuple[int, ...] = ()
 
     def __enter__(self) -> Gateway:
@@ -79,8 +85,9 @@ class Gateway:
                 if address is None:
                     raise NotSpoken("OpenClaw's configuration does not say plainly where its gateway is")
                 self._socket = GatewaySocket.open(address, self.timeout)
-            except NotSpoken:
-                self._by_command = True
+            except NotSpoken as error:
+                self._by_command, self.doubt = True, str(error)
+                self.grants_too_little = isinstance(error, GrantsTooLittle)
         return "socket" if self._socket is not None else "command"
 
     def call(self, method: str, parameters: Answer, *, timeout: float | None = None, final: bool = False) -> Answer:

@@ -62,6 +62,10 @@ class NotSpoken(Exception):
     """This gateway cannot be talked to over the socket; the command may still manage."""
 
 
+class GrantsTooLittle(NotSpoken):
+    """The gateway talks with us, and does not let us write and reset."""
+
+
 class _Starting(Exception):
     """The gateway is starting up; ask again in so many seconds."""
 
@@ -141,7 +145,7 @@ class GatewaySocket:
             raise _refusal(error, address) from error
         granted = hello.get("auth", {}).get("scopes", [])
         if not isinstance(granted, list) or not set(SCOPES) <= set(granted):
-            raise NotSpoken("the gateway grants this connection too little without a paired device")
+            raise GrantsTooLittle("the gateway grants this connection too little without a paired device")
 
     def call(self, method: str, parameters: Answer, seconds: float, *, final: bool = False) -> Answer:
         """Ask; the answer's payload. `final`: the answer behind `accepted`. Raises `NoAnswer`, `GatewayRefused`."""

@@ -26,7 +26,7 @@ from moon.recall.pack import block, message_head
 from moon.recall.reading import Message, Transcripts
 from moon.recall.recall_types import DEFAULT_PACK_TOKENS, MAX_LIMIT, Request
 from moon.recall.render import heading_markdown, message_markdown
-from moon.recall.search import Recall
+from moon.recall.search import Recall, doubts_about
 from moon.schema import load_schema
 from moon.text import shown
 from moon.vault.catalog import Catalog, open_catalog
@@ -57,9 +57,9 @@ def serve() -> int:
     """Serve until the client goes away."""
     package = _package()
     home = Home.from_environment()
-    config = configuration.load(home)
+    config, wrong = configuration.load_to_read(home)
     # Standard output belongs to the protocol.
-    with Recall(home, config) as recall, contextlib.redirect_stderr(sys.stderr):
+    with Recall(home, config, doubts_about(wrong)) as recall, contextlib.redirect_stderr(sys.stderr):
         server = package.server("moon-recall", instructions=INSTRUCTIONS, log_level="ERROR")
         tools = Tools(recall)
         _add(server, package, tools.search_history, "Search the history", "recall")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from moon.clock import now_ms
 from moon.config import Config
-from moon.errors import IndexUnusable, MoonError
+from moon.errors import ConfigInvalid, IndexUnusable, MoonError
 from moon.fulltext import TextIndex, open_reader
+from moon.health.behind import behind
 from moon.paths import Home
 from moon.recall import embedded
 from moon.recall.dates import Calendar
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 class Recall:
     """Recall over one MOON_HOME, for one question or many. Use it in a `with` block."""
 
-    def __init__(self, home: Home, config: Config) -> None:
+    def __init__(self, home: Home, config: Config, doubts: tuple[str, ...] = ()) -> None:
+        """`doubts` are said with every answer, as what is `degraded`."""
         self.home = home
         self.config = config
+        self.doubts = doubts
         self.identity: tuple[int, int] | None
         self.index: TextIndex
         self.degraded: tuple[str, ...]
@@ -61,7 +64,7 @@ class Recall:
         calendar = Calendar(now_ms(), self.config.timezone)
         found = embedded.search(self.index, request.text, request.filters, calendar)
         shown = embedded.hits(self.index, found.scored, request.limit)
-        engines, degraded = ["embedded"], list(self.degraded)
+        engines, degraded = ["embedded"], [*self._doubts(), *self.degraded]
         if found.query.terms and self._is_qmd_wanted(len(found.scored) < request.limit):
             from moon.recall.fuse import fused
             from moon.recall.qmd_engine import has_model, lines_for, search
@@ -75,6 +78,13 @@ class Recall:
         notes = found.notes if shown else (*found.notes, *self._tried(found))
         hits = tuple(self._with_context(hit, request.context) for hit in shown)
         return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
+
+    def _doubts(self) -> Iterator[str]:
+        """What everybody who asks should know: a configuration that is not the user's, an archive that is behind."""
+        yield from self.doubts
+        late = behind(self.home, self.config.timer.interval_seconds)
+        if late:
+            yield late
 
     def _tried(self, found: embedded.Searched) -> Iterator[str]:
         """What was looked for, and what to try instead."""
@@ -119,7 +129,7 @@ class Recall:
             self.index.close()
             self.index, self.degraded = _without_index(self.home, error)
             found = Around(self.home, self.index, self._redactor).read(event, before, after, session)
-        found["degraded"] = [*self.degraded, *found["degraded"]]
+        found["degraded"] = [*self._doubts(), *self.degraded, *found["degraded"]]
         return found
 
     def short_id(self, event: str) -> str:
@@ -149,6 +159,13 @@ class Recall:
             return hit
         before = self.index.around(hit.row.id, count, after=False)
         return hit._replace(before=tuple(before), after=tuple(self.index.around(hit.row.id, count, after=True)))
+
+
+def doubts_about(wrong: ConfigInvalid | None) -> tuple[str, ...]:
+    """The line that goes with every answer while the configuration cannot be understood."""
+    if wrong is None:
+        return ()
+    return (f"configuration: {wrong.message}; the last valid one is used, or the defaults",)
 
 
 def _open(home: Home) -> tuple[TextIndex, tuple[str, ...]]:

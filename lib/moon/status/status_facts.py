@@ -25,11 +25,11 @@ from moon.fulltext import IndexMissing, open_reader
 from moon.health import health_file
 from moon.health.health_file import Health
 from moon.health.noting import LOOK
+from moon.health.signs import disk_trouble, growth_of, heartbeat_of, index_trouble, timer_trouble
 from moon.log_parts import parts
 from moon.paths import Home
 from moon.status.status_meaning import known_sessions, last_actions, open_cycle, session_entry, without_done
 from moon.status.status_problems import as_problems
-from moon.status.status_trouble import disk_trouble, growth_of, index_trouble, timer_trouble
 from moon.trust import NotTrusted
 from moon.vault.ledger import Ledger, Line
 
@@ -60,7 +60,7 @@ def gather(home: Home) -> Document:
     kept = Counter((line["agent"], line["session_key"]) for line in lines)
     cycle = part(lambda: _latest_cycle(home, state.open_cycle), None)
     remembered = [without_done(session, cycle) for session in state.sessions.values()]
-    heartbeat = _heartbeat(state.heartbeat, config.timer.interval_seconds, now)
+    heartbeat = heartbeat_of(state.heartbeat, config.timer.interval_seconds, now)
     unfinished = None if cycle is None else open_cycle(cycle)
     indexed = part(lambda: _indexed(home), _Indexed(frozenset(), 0, 0))
     disk = _disk(home)
@@ -151,18 +151,6 @@ def _why_unreadable(path: Path) -> MoonError:
     except MoonError as error:
         return error
     return MoonError("the state file cannot be read", path=str(path), code="state_unreadable")
-
-
-def _heartbeat(heartbeat: int, interval: int, now: int) -> Document:
-    age = max(0, now - heartbeat) // 1000 if heartbeat else None
-    ahead = max(0, heartbeat - now) // 1000 if heartbeat else 0
-    return {
-        "at": format_ms(heartbeat) if heartbeat else None,
-        "age_seconds": age,
-        "interval_seconds": interval,
-        "ahead_seconds": ahead,
-        "late": states.is_late(age, interval),
-    }
 
 
 def _latest_cycle(home: Home, cycle_id: str) -> CycleDocument | None:

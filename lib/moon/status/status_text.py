@@ -9,7 +9,7 @@ from typing import Any
 from moon.clock import parse_ms
 from moon.remedies import RANKS
 from moon.status.status_problems import STATION, needs_person
-from moon.text import counted, readable_size, shown
+from moon.text import counted, readable_size, shown, span
 
 Document = dict[str, Any]
 LABEL = 12
@@ -187,11 +187,3 @@ def ago(when: str, now: int) -> str:
     """`3 min ago`"""
     instant = parse_ms(when)
     return "at an unknown time" if instant is None else f"{span(max(0, now - instant) // 1000)} ago"
-
-
-def span(seconds: int) -> str:
-    """`42 s`, `3 min`, `5 h`, `12 d`"""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -1,85 +1,23 @@
-"""Checks of what Moon keeps: permissions, ledger and archives, the index, and the proof of its last effects."""
+"""Checks of what Moon keeps: ledger and archives, index and search, and the proof of its last effects."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from moon.clock import now_ms, parse_ms
-from moon.config import Config
 from moon.errors import ArchiveDamaged, MoonError
-from moon.files import unusable
-from moon.fulltext import IndexMissing, open_reader
+from moon.fulltext import IndexMissing, MessageRow, SegmentSource, open_reader, open_writer
+from moon.health import health_file
 from moon.paths import Home
 from moon.text import counted
 from moon.vault.ledger import Ledger, Line
 from moon.vault.verify import unnamed_files, verify
-from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
-from moon.verify.machine_checks import qmd_index_files
+from moon.verify import soundness
+from moon.verify.finding import FAIL, OK, WARN, Finding, Findings, names_of, of_error, trouble
 
 SHOWN = 5
-
-
-def check_home(home: Home) -> Findings:
-    """Is there a home that can be written?"""
-    if not home.root.is_dir():
-        hint = "`make install` or the first tick of moon-sample makes it"
-        yield Finding("home", WARN, f"{home.root} is not there yet", hint, str(home.root))
-    elif not os.access(home.root, os.R_OK | os.W_OK | os.X_OK):
-        hint = "make it readable and writable for the user that runs Moon, or set MOON_HOME elsewhere"
-        yield Finding("home", FAIL, f"{home.root} cannot be written", hint, str(home.root))
-    else:
-        yield Finding("home", OK, f"{home.root}", path=str(home.root))
-
-
-def open_to_others(paths: Iterable[Path]) -> Iterator[tuple[Path, int]]:
-    """(path, mode it should have) of what others than its owner may use. Links are left alone."""
-    for path in paths:
-        try:
-            mode = path.lstat().st_mode
-        except OSError:
-            continue
-        if not stat.S_ISLNK(mode) and mode & 0o077:
-            yield path, stat.S_IMODE(mode) & 0o700
-
-
-def private_paths(home: Home, config: Config) -> Iterator[Path]:
-    """Everything that is for its owner only: the home with all in it, and QMD's index of it."""
-    if home.root.is_dir():
-        yield home.root
-    for place, folders, names in os.walk(home.root):
-        yield from (Path(place) / name for name in (*folders, *names))
-    yield from qmd_index_files(config)
-
-
-def check_permissions(home: Home, config: Config, fix: bool) -> Findings:
-    """Folders 0700, files 0600; with `fix` made so."""
-    found = list(open_to_others(private_paths(home, config)))
-    if not found:
-        yield Finding("permissions", OK, "everything is for its owner only")
-    for path, mode in found if fix else []:
-        try:
-            path.chmod(mode)
-        except OSError as error:
-            raise unusable(path, error) from error
-    if fix and found:
-        yield Finding("permissions", OK, f"closed to others now: {_names(path for path, _ in found)}")
-        return
-    for path, _ in found:
-        if path == home.root:
-            yield Finding("permissions", FAIL, f"others may look into {path}", "run `moon-verify --fix`", str(path))
-    inner = [path for path, _ in found if path != home.root]
-    if inner:
-        words = f"others may use {len(inner)} files or folders: {_names(inner)}"
-        yield Finding("permissions", WARN, words, "run `moon-verify --fix`", str(inner[0]))
-
-
-def _names(paths: Iterable[Path]) -> str:
-    names = [str(path) for path in paths]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def check_archives(home: Home, deep: bool) -> Findings:
@@ -91,6 +29,7 @@ def check_archives(home: Home, deep: bool) -> Findings:
         return
     if deep:
         checked = verify(home)
+        soundness.keep_all(home, checked)
         yield from _damage(checked.errors)
         if not checked.errors:
             yield Finding("archives", OK, checked.describe())
@@ -104,13 +43,13 @@ def check_archives(home: Home, deep: bool) -> Findings:
 
 
 def _damage(errors: Iterable[MoonError]) -> Findings:
-    return (Finding("archives", FAIL, error.message, error.hint, error.path) for error in errors)
+    return (of_error("archives", FAIL, error) for error in errors)
 
 
 def _check_files(home: Home, lines: list[Line]) -> Findings:
     missing = [line["archive_path"] for line in lines if not (home.root / line["archive_path"]).is_file()]
     if missing:
-        words = f"{len(missing)} of {counted(len(lines), 'archive')} gone: {_names(map(Path, missing))}"
+        words = f"{len(missing)} of {counted(len(lines), 'archive')} gone: {names_of(map(Path, missing))}"
         yield Finding(
             "archives", FAIL, words, "`moon-archive --repair` makes them anew where it can", str(home.root / missing[0])
         )
@@ -130,27 +69,74 @@ def check_index(home: Home, deep: bool) -> Findings:
             damage = f"the index is damaged: {found}" if deep and (found := index.damage()) else ""
             outdated = index.outdated
     except IndexMissing as error:
-        if wanted:
-            yield Finding(
-                "index", WARN, f"{counted(len(wanted), 'archive')} and no index", "run `moon-index --all`", error.path
-            )
+        if error.code != IndexMissing.code:
+            yield of_error("index", FAIL, error)
+        elif wanted:
+            yield trouble("index", WARN, error.code, f"{counted(len(wanted), 'archive')} and no index", error.path)
         return
     except ArchiveDamaged:
         return  # said by the check of the archives
     except MoonError as error:
-        yield Finding("index", FAIL, error.message, error.hint, error.path)
+        yield of_error("index", FAIL, error)
         return
+    place = str(home.text_index)
     if damage or lost:
         words = damage or f"a search does not find {len(lost)} of {counted(len(wanted), 'archive')}"
-        yield Finding("index", FAIL, words, "run `moon-index --rebuild`", str(home.text_index))
+        yield trouble("index", FAIL, "index_damaged", words, place)
     if missing:
         words = f"{len(missing)} of {counted(len(wanted), 'archive')} not indexed"
-        yield Finding("index", WARN, words, "run `moon-index --all`", str(home.text_index))
+        yield trouble("index", WARN, "index_behind", words, place)
     elif outdated:
         words = f"{outdated}; it can be searched"
-        yield Finding("index", WARN, words, "`moon-index --rebuild` makes it better", str(home.text_index))
+        yield Finding("index", WARN, words, "`moon-index --rebuild` makes it better", place)
     elif not damage and not lost:
         yield Finding("index", OK, counted(len(wanted), "archive") + (", each found by a search" if deep else ""))
+
+
+def check_search(home: Home) -> Findings:
+    """Does a search find what was just indexed: a probe in an index of its own, the newest archive in the real one?"""
+    with tempfile.TemporaryDirectory() as folder:
+        if not finds_probe(Path(folder) / "probe.sqlite"):
+            yield trouble("search", FAIL, "search_blind", "a search does not find a message that was just indexed")
+            return
+    try:
+        lines = list(Ledger(home.ledger).archives())
+        with open_reader(home.text_index) as index:
+            known = index.segment_shas()
+            newest = next((line for line in reversed(lines) if line["sha256"] in known), None)
+            found = newest is None or index.findable(newest["sha256"])
+    except (IndexMissing, ArchiveDamaged):
+        return  # said by the checks of index and archives
+    if not found:
+        words = f"a search does not find the newest archive, {newest['archive_path'] if newest else ''}"
+        yield trouble("search", FAIL, "search_blind", words, str(home.text_index))
+    elif newest is not None:
+        yield Finding("search", OK, "finds a probe that was just indexed, and the newest archive")
+    else:
+        yield Finding("search", OK, "finds a probe that was just indexed")
+
+
+def finds_probe(path: Path) -> bool:
+    """Index one message in a new index, and look for it by its words."""
+    sha = "0" * 64
+    words = [MessageRow("probe", 1, "user", "the lighthouse keeper counted thirteen lanterns")]
+    with open_writer(path) as index:
+        index.add_segment(SegmentSource(sha, "probe", "probe", "probe", "probe"), words)
+        index.finish()
+    with open_reader(path) as reader:
+        return reader.findable(sha) and reader.counts()["messages"] == 1
+
+
+def check_rounds(home: Home) -> Findings:
+    """What the daily look at a part of the archives came to; all of them are looked at within a week."""
+    health = health_file.read(home)
+    for problem in health.problems:
+        if problem.station == soundness.STATION:
+            yield Finding("sound", FAIL, problem.message, problem.hint, problem.path, problem.code)
+    checked = health.checked
+    if checked.get("archives"):
+        ended = f"; the last round through all ended {checked['round_ended']}" if checked.get("round_ended") else ""
+        yield Finding("sound", OK, f"{checked['archives']} archives were read back on {checked['at'][:10]}{ended}")
 
 
 def check_effects(home: Home) -> Findings:

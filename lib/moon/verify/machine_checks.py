@@ -1,25 +1,18 @@
-"""Checks of what Moon stands on: Python, OpenClaw and its stores, QMD, keys, the timer. Nothing is changed."""
+"""Checks of what Moon stands on: Python with its packages, and QMD. Nothing is changed."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from moon import schema
-from moon.clock import now_ms
 from moon.config import Config
-from moon.cycle import session_states as states
-from moon.errors import MoonError, ProgramAbsent
-from moon.openclaw.gateway import Gateway
-from moon.openclaw.locate import Stores, open_stores, state_dir
+from moon.errors import ProgramAbsent
 from moon.paths import Home
 from moon.programs import run
 from moon.qmd import Qmd, QmdFailed, complaint
-from moon.text import counted
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings
 
 ASK_SECONDS = 30.0
@@ -58,37 +51,6 @@ def _version(package: str) -> str:
         return ""
 
 
-def check_openclaw(home: Home, config: Config) -> Findings:
-    """The command, the gateway behind it, and the stores."""
-    program = shutil.which(str(Path(config.openclaw.bin).expanduser()))
-    if program is None:
-        yield Finding(
-            "openclaw",
-            WARN,
-            f"no command {config.openclaw.bin!r}: prune and rollover wait for it",
-            "install OpenClaw, put it on the PATH of the timer, or set openclaw.bin",
-        )
-    else:
-        yield from _check_command(home, config, program)
-    yield from _check_stores(config)
-
-
-def _check_command(home: Home, config: Config, program: str) -> Findings:
-    version, problem = ask_version([program, "--version"])
-    if problem:
-        hint = "run it by hand; OpenClaw 2026.9 needs Node 24.16 or later first on PATH"
-        yield Finding("openclaw", FAIL, f"{program} {problem}", hint, program)
-        return
-    yield Finding("openclaw", OK, f"{version} at {program}")
-    try:
-        with Gateway(config, home.request_lock) as gateway:
-            gateway.call("sessions.list", {"limit": 1}, timeout=ASK_SECONDS)
-            by = "over its socket" if gateway.way == "socket" else "through the openclaw command, which takes seconds"
-        yield Finding("openclaw", OK, f"the gateway answers, asked {by}")
-    except MoonError as error:
-        yield Finding("openclaw", WARN, f"prune and rollover wait: {error.message}", error.hint)
-
-
 def ask_version(argv: list[str]) -> tuple[str, str]:
     """(the first line that a program prints, "") or ("", what went wrong)."""
     try:
@@ -99,36 +61,6 @@ def ask_version(argv: list[str]) -> tuple[str, str]:
     if done.code != 0:
         return "", done.describe()
     return (lines[0][:120], "") if lines else ("", "printed nothing")
-
-
-def _check_stores(config: Config) -> Findings:
-    try:
-        stores = open_stores(config)
-    except MoonError as error:
-        yield Finding("stores", FAIL, error.message, error.hint, error.path)
-        return
-    if not stores.stores:
-        yield Finding("stores", WARN, f"no agent has sessions in {state_dir(config)}", "talk to an agent first")
-    yield from _judge_stores(stores)
-
-
-def _judge_stores(stores: Stores) -> Findings:
-    for store in stores.stores:
-        try:
-            count = len(store.sessions())
-        except MoonError as error:
-            yield Finding("stores", FAIL, f"agent {store.agent}: {error.message}", error.hint, error.path)
-            continue
-        if store.notice is not None:
-            yield Finding(
-                "stores", WARN, f"agent {store.agent}: {store.notice.message}", store.notice.hint, store.notice.path
-            )
-            continue
-        version = getattr(store, "version", 0)
-        what = f"{store.generation} store" + (f", schema version {version}" if version else "")
-        yield Finding(
-            "stores", OK, f"agent {store.agent}: {what}, {counted(count, 'session')}", path=str(stores.folder)
-        )
 
 
 def check_qmd(home: Home, config: Config) -> Findings:
@@ -166,59 +98,3 @@ def qmd_index_files(config: Config) -> list[Path]:
     """The files in which QMD keeps text from the archives."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qmd"
     return sorted(cache.glob(f"{config.qmd.index}.sqlite*"))
-
-
-def check_keys(config: Config) -> Findings:
-    """Which model providers have a key. Names only: no value is read for more than whether it is empty."""
-    for name in config.distill.providers:
-        if name == "local":
-            continue
-        provider = getattr(config.distill, name)
-        if os.environ.get(provider.api_key_env, "").strip():
-            yield Finding("keys", OK, f"{name}: key in ${provider.api_key_env}")
-        elif provider.api_key_command:
-            program = provider.api_key_command[0]
-            found = shutil.which(program) is not None
-            hint = "" if found else f"correct distill.{name}.api_key_command"
-            words = f"{name}: key from {program}" + ("" if found else ", which is not there")
-            yield Finding("keys", OK if found else WARN, words, hint)
-        elif provider.base_url:
-            yield Finding("keys", OK, f"{name}: an endpoint of its own, without a key")
-        else:
-            yield Finding("keys", OK, f"{name}: no key (${provider.api_key_env}), so it is passed over")
-
-
-def check_timer(home: Home, config: Config) -> Findings:
-    """Does something look every so often? Shown by its effect first: a fresh heartbeat."""
-    heartbeat, every = states.peek(home).heartbeat, config.timer.interval_seconds
-    age = max(0, now_ms() - heartbeat) // 1000 if heartbeat else None
-    hint = "`make install` starts the timer; without a service manager `moon-watch --daemon` does the same job"
-    if age is None:
-        yield Finding("timer", WARN, "moon-sample has never looked", hint)
-    elif states.is_late(age, every):
-        yield Finding("timer", FAIL, f"moon-sample last looked {age} s ago instead of every {every} s", hint)
-    else:
-        yield Finding("timer", OK, f"moon-sample looked {age} s ago")
-    yield from _check_manager(home)
-
-
-def _check_manager(home: Home) -> Findings:
-    path = home.state / "install.json"
-    try:
-        manager = schema.read("install", path)["timer"]
-    except FileNotFoundError:
-        yield Finding("timer", OK, "not installed by `make install`")
-        return
-    except MoonError as error:
-        yield Finding("timer", WARN, error.message, "run `make install` again", str(path))
-        return
-    commands = {
-        "systemd": ["systemctl", "--user", "is-active", "moon-sample.timer"],
-        "launchd": ["launchctl", "print", f"gui/{os.getuid()}/local.moon.sample"],
-    }
-    _, problem = ask_version(commands[manager])
-    if problem:
-        hint = "`make install` enables it; on a host without one run `moon-watch --daemon`"
-        yield Finding("timer", WARN, f"installed, but {manager} does not run it: {problem}", hint)
-    else:
-        yield Finding("timer", OK, f"{manager} runs it")

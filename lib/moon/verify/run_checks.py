@@ -1,48 +1,89 @@
-"""Run every check. A check that itself fails is a finding, and the others go on."""
+"""Run every check, one after the other. Whatever a check meets is a finding, and the others go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from moon import config as configuration
 from moon.config import Config
-from moon.errors import ConfigInvalid, MoonError
+from moon.errors import MoonError, unexpected
+from moon.files import unusable
 from moon.paths import Home
-from moon.verify import data_checks, machine_checks
-from moon.verify.finding import FAIL, OK, Finding, Findings
+from moon.trust import NotTrusted
+from moon.verify import (
+    data_checks,
+    gateway_checks,
+    home_checks,
+    key_checks,
+    machine_checks,
+    mending,
+    store_checks,
+    timer_checks,
+)
+from moon.verify.finding import FAIL, OK, Finding, Findings, of_error
+
+Check = Callable[[], Findings]
 
 
-def run_checks(home: Home, *, deep: bool, fix: bool) -> list[Finding]:
-    """Every finding, in the order of the checks; only `fix` changes anything, and only permissions."""
-    found: list[Finding] = []
-    config = _load(home, found)
-    checks: dict[str, Callable[[], Findings]] = {
-        "home": lambda: data_checks.check_home(home),
-        "permissions": lambda: data_checks.check_permissions(home, config, fix),
+def run_checks(
+    home: Home, *, deep: bool, fix: bool, progress: Callable[[str], None] = lambda name: None
+) -> Iterator[Finding]:
+    """Each finding as it is made; `progress` hears the name of each check before it begins.
+
+    Only `fix` changes anything, and only what is safe to change (`mending`).
+    """
+    config, about = load(home)
+    yield about
+    checks: dict[str, Check] = {
+        "home": lambda: home_checks.check_home(home),
+        "owner": lambda: home_checks.check_owner(home),
+        "permissions": lambda: home_checks.check_permissions(home, config, fix),
+        "disk": lambda: home_checks.check_disk(home),
+        "clock": lambda: home_checks.check_clock(home),
         "python": machine_checks.check_python,
-        "openclaw": lambda: machine_checks.check_openclaw(home, config),
+        "openclaw": lambda: gateway_checks.check_command(config, timer_checks.environment(home)),
+        "gateway": lambda: gateway_checks.check_gateway(home, config),
+        "stores": lambda: store_checks.check_stores(config),
         "qmd": lambda: machine_checks.check_qmd(home, config),
-        "keys": lambda: machine_checks.check_keys(config),
-        "timer": lambda: machine_checks.check_timer(home, config),
+        "skill": lambda: gateway_checks.check_skill(home, config),
+        "keys": lambda: key_checks.check_keys(home, config, timer_checks.environment(home)),
+        "memory": lambda: home_checks.check_memory(home, config, fix),
+        "timer": lambda: timer_checks.check_timer(home, config),
         "archives": lambda: data_checks.check_archives(home, deep),
         "index": lambda: data_checks.check_index(home, deep),
+        "search": lambda: data_checks.check_search(home),
+        "sound": lambda: data_checks.check_rounds(home),
         "effects": lambda: data_checks.check_effects(home),
     }
+    if fix:
+        yield from _guarded("mended", lambda: mending.mend(home))
     for name, check in checks.items():
-        try:
-            found.extend(check())
-        except MoonError as error:
-            found.append(Finding(name, FAIL, error.message, error.hint, error.path))
-    return found
+        progress(name)
+        yield from _guarded(name, check)
 
 
-def _load(home: Home, found: list[Finding]) -> Config:
-    """The configuration; the defaults where it cannot be understood, so that the other checks can run."""
+def _guarded(name: str, check: Check) -> Findings:
+    """The findings of a check; an error of whatever kind is the last of them."""
     try:
-        config = configuration.load(home)
-        where = str(home.config_file) if home.config_file.exists() else "defaults, there is no moon.yaml"
-        found.append(Finding("config", OK, where))
-        return config
-    except ConfigInvalid as error:
-        found.append(Finding("config", FAIL, error.message, error.hint, error.path))
-        return configuration.defaults()
+        yield from check()
+    except MoonError as error:
+        yield of_error(name, FAIL, error)
+    except OSError as error:
+        failure = unusable(error.filename, error) if error.filename else unexpected(error)
+        yield of_error(name, FAIL, failure)
+    except Exception as error:  # the next check may still work
+        yield of_error(name, FAIL, unexpected(error))
+
+
+def load(home: Home) -> tuple[Config, Finding]:
+    """A configuration in any case, so that the other checks can run, and what is to be said about the one there is."""
+    try:
+        config, error = configuration.load_to_read(home)
+    except NotTrusted as refused:
+        return configuration.defaults(), of_error("config", FAIL, refused)
+    except MoonError as unreadable:
+        return configuration.defaults(), of_error("config", FAIL, unreadable)
+    if error is not None:
+        return config, of_error("config", FAIL, error)
+    where = str(home.config_file) if home.config_file.exists() else "defaults, there is no moon.yaml"
+    return config, Finding("config", OK, where)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from moon.clock import parse_ms
-from moon.cycle.session_states import LATE_SECONDS
+from moon.clock import format_ms, parse_ms
+from moon.cycle.session_states import LATE_SECONDS, is_late
 from moon.documents import LedgerLine
 from moon.errors import MoonError
 from moon.text import readable_size
@@ -29,6 +29,18 @@ class Growth(NamedTuple):
 
     bytes_per_day: int
     days_left: int | None
+
+
+def heartbeat_of(heartbeat: int, interval: int, now: int) -> Document:
+    """How old a heartbeat is, of a timer with that interval in seconds; 0 for none. Times in milliseconds."""
+    age = max(0, now - heartbeat) // 1000 if heartbeat else None
+    return {
+        "at": format_ms(heartbeat) if heartbeat else None,
+        "age_seconds": age,
+        "interval_seconds": interval,
+        "ahead_seconds": max(0, heartbeat - now) // 1000 if heartbeat else 0,
+        "late": is_late(age, interval),
+    }
 
 
 def timer_trouble(heartbeat: Document, open_cycle: Document | None, home: str) -> Iterator[MoonError]:

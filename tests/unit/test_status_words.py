@@ -9,11 +9,11 @@ import pytest
 from moon.clock import format_ms
 from moon.errors import MoonError
 from moon.health.problems import Subject, Trouble
+from moon.health.signs import DAY_MS, Growth, disk_trouble, growth_of, index_trouble, timer_trouble
 from moon.remedies import RANKS, remedy_of
 from moon.status.metrics import as_metrics
 from moon.status.status_problems import as_problems
 from moon.status.status_text import SHOWN_PROBLEMS, SHOWN_SESSIONS, check_line, describe
-from moon.status.status_trouble import DAY_MS, Growth, disk_trouble, growth_of, index_trouble, timer_trouble
 
 NOW = 1_795_330_000_000
 MB = 1 << 20
@@ -140,8 +140,11 @@ def test_one_line_for_monitoring() -> None:
     assert check_line(status(passing, 2)).endswith("1 passing problem")
     wrong = as_problems([kept("disk_full"), kept("index_damaged")], [], NOW)
     line = check_line(status(wrong))
-    assert line.startswith("PROBLEM: words of disk_full - the disk is full: free")
-    assert "1 more" in line and "\n" not in line
+    assert (
+        line.startswith("PROBLEM: words of disk_full - the disk is full: free")
+        and "1 more" in line
+        and "\n" not in line
+    )
 
 
 def test_metrics_are_as_prometheus_reads_them_and_name_no_session() -> None:
