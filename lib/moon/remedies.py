@@ -22,7 +22,6 @@ RANKS = {
 NOTE = "note"
 # Codes that mean the same to a person.
 ALIKE = {
-    "index_corrupt": "index_damaged",
     "index_version": "index_unusable",
     "index_busy": "index_unusable",
     "gateway_away": "gateway_unreachable",

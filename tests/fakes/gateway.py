@@ -248,8 +248,8 @@ def gateway_call(method: str, parameters: Answer) -> NoReturn:
     if plan().get("down"):
         text = "Gateway not reachable at ws://127.0.0.1:1 (ECONNREFUSED)."
         reply({"ok": False, "error": {"type": "gateway_transport_error", "kind": "closed", "message": text}}, 1)
-    if method == "sessions.list":
-        list_sessions(with_runs=True)
+    if method in ("sessions.list", "agents.list", "skills.status"):
+        tell(method)
     key = parameters.get("key") or parameters.get("sessionKey") or ""
     session = Session(parameters.get("agentId") or agent_of(key), key)
     if method == "sessions.reset":
@@ -271,6 +271,16 @@ def gateway_call(method: str, parameters: Answer) -> NoReturn:
     refuse(f"unknown method {method}")
 
 
+def tell(method: str) -> NoReturn:
+    """Sessions, agents, and what agents see of Moon; the plan's `skills` in place of that."""
+    if method == "sessions.list":
+        list_sessions(with_runs=True)
+    if method == "agents.list":
+        reply({"defaultId": "main", "agents": [{"id": "main"}]})
+    usual = {"name": "moon-recall", "modelVisible": True, "missing": {"bins": []}}
+    reply({"skills": plan().get("skills", [usual])})
+
+
 def agent_of(key: str) -> str:
     """The agent that a session key names."""
     parts = key.split(":")
@@ -284,6 +294,9 @@ def option(arguments: list[str], name: str) -> str:
 
 def run(arguments: list[str]) -> NoReturn:
     """What the command does."""
+    if arguments == ["--version"]:
+        print("OpenClaw 2026.9.6 (stand-in)")
+        sys.exit(0)
     note(arguments)
     if arguments[:1] == ["sessions"]:
         list_sessions(with_runs=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from moon.clock import format_ms
 from moon.fulltext import open_writer
 from moon.fulltext.index_seal import break_seal, put_seal
 from moon.fulltext.page_sums import sum_all
+from moon.verify.run_checks import run_checks
 
 
 class Verifier(Moon):
@@ -262,3 +264,39 @@ def test_words_for_people_end_in_a_verdict(moon: Verifier) -> None:
     lines = done.stdout.decode().splitlines()
     assert lines[-1].endswith("to look at") or lines[-1] == "all is well"
     assert any(line.startswith("ok    config") for line in lines)
+
+
+def test_a_check_that_dies_is_a_finding_and_the_others_go_on(moon: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setattr("moon.verify.home_checks.check_clock", die)
+    monkeypatch.setattr("moon.verify.machine_checks.check_python", die)
+    found = list(run_checks(moon.home, deep=False, fix=False))
+    assert [each.check for each in found if "nobody thought of this" in each.message] == ["clock", "python"]
+    assert found[-1].check == "effects"
+
+
+def test_findings_come_as_they_are_made(moon: Verifier) -> None:
+    first = next(iter(run_checks(moon.home, deep=True, fix=False)))
+    assert first.check == "config"
+
+
+def test_a_warning_counts_where_that_is_asked_for(moon: Verifier) -> None:
+    moon.home.ledger.chmod(0o644)
+    assert moon.run("verify").code == 0 or moon.levels("openclaw") == ["fail"]
+    assert moon.run("verify", "--strict").code == 1
+
+
+def test_fix_enters_what_the_index_lacks_and_removes_leftovers(moon: Verifier) -> None:
+    moon.home.text_index.unlink()
+    left = moon.home.archives / ".half.123.tmp"
+    left.write_text("x")
+    os.utime(left, (0, 0))
+    found = moon.found("--fix")
+    assert [each["message"] for each in found["mended"]] == [
+        "removed 1 file that killed writers had left",
+        "entered 6 archives into the index",
+    ]
+    assert not left.exists() and moon.levels("index") == ["ok"]
+    assert "mended" not in moon.found("--fix")

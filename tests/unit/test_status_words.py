@@ -75,12 +75,12 @@ def kept(code: str, times: int = 1, since: int = NOW, sessions: int = 0) -> Trou
 
 
 def test_what_hurts_most_comes_first_and_what_passes_by_itself_last() -> None:
-    known = [kept("qmd_failed", 9), kept("gateway_unreachable", 1), kept("index_damaged"), kept("disk_full")]
+    known = [kept("qmd_failed", 9), kept("gateway_unreachable", 1), kept("index_corrupt"), kept("disk_full")]
     found = as_problems(known, [MoonError("dead", code="timer_stopped")], NOW)
     assert [(each["code"], each["needs_person"]) for each in found] == [
         ("disk_full", True),
         ("timer_stopped", True),
-        ("index_damaged", True),
+        ("index_corrupt", True),
         ("qmd_failed", True),
         ("gateway_unreachable", False),
     ]
@@ -138,7 +138,7 @@ def test_one_line_for_monitoring() -> None:
     assert check_line(status([], 2)) == "OK: looked 10 s ago, 2 sessions, 3 archives"
     passing = as_problems([kept("gateway_unreachable")], [], NOW)
     assert check_line(status(passing, 2)).endswith("1 passing problem")
-    wrong = as_problems([kept("disk_full"), kept("index_damaged")], [], NOW)
+    wrong = as_problems([kept("disk_full"), kept("index_corrupt")], [], NOW)
     line = check_line(status(wrong))
     assert (
         line.startswith("PROBLEM: words of disk_full - the disk is full: free")

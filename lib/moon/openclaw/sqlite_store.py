@@ -130,7 +130,6 @@ class SqliteStore:
         return StoreForeign(
             f"{self.path} {what}",
             path=str(self.path),
-            hint="Moon reads the stores that OpenClaw writes and never changes them; `openclaw doctor` may repair it",
         )
 
     def _check(self, connection: sqlite3.Connection) -> None:

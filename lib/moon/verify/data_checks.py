@@ -82,7 +82,7 @@ def check_index(home: Home, deep: bool) -> Findings:
     place = str(home.text_index)
     if damage or lost:
         words = damage or f"a search does not find {len(lost)} of {counted(len(wanted), 'archive')}"
-        yield trouble("index", FAIL, "index_damaged", words, place)
+        yield trouble("index", FAIL, "index_corrupt", words, place)
     if missing:
         words = f"{len(missing)} of {counted(len(wanted), 'archive')} not indexed"
         yield trouble("index", WARN, "index_behind", words, place)

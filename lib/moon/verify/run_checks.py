@@ -22,6 +22,8 @@ from moon.verify import (
 )
 from moon.verify.finding import FAIL, OK, Finding, Findings, of_error
 
+# One cause of many troubles: the check that looks for it names it, and what follows from it is left out.
+ONCE = frozenset({"no_permission", "foreign_owner", "disk_full", "read_only", "index_corrupt"})
 Check = Callable[[], Findings]
 
 
@@ -57,9 +59,13 @@ def run_checks(
     }
     if fix:
         yield from _guarded("mended", lambda: mending.mend(home))
+    said: set[str] = set()
     for name, check in checks.items():
         progress(name)
-        yield from _guarded(name, check)
+        for finding in _guarded(name, check):
+            if finding.code not in said:
+                yield finding
+            said |= {finding.code} & ONCE
 
 
 def _guarded(name: str, check: Check) -> Findings:

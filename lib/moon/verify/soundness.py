@@ -110,4 +110,4 @@ def _of_index(home: Home) -> Iterator[MoonError]:
         yield error
         return
     if found:
-        yield MoonError(f"the index is damaged: {found}", path=str(home.text_index), code="index_damaged")
+        yield MoonError(f"the index is damaged: {found}", path=str(home.text_index), code="index_corrupt")
