@@ -24,6 +24,7 @@ from tests.support.unprivileged import held_back_by_permissions
 from moon.clock import format_ms
 from moon.fulltext import open_writer
 from moon.fulltext.index_seal import put_seal
+from moon.fulltext.page_sums import sum_all
 
 DAY = 86_400
 
@@ -146,8 +147,9 @@ def closed_archive(machine: Machine) -> None:
 def damaged_index(machine: Machine) -> None:
     """Bytes of the index were changed behind its back."""
     with open_writer(machine.moon.home.text_index) as index:
-        index.connection.execute("UPDATE body SET text = text || ' indeed' WHERE id = (SELECT max(id) FROM body)")
-        put_seal(machine.moon.home.text_index, index.connection)
+        index.connection.execute("UPDATE message SET digest = digest + 1 WHERE id = (SELECT max(id) FROM message)")
+    sum_all(machine.moon.home.text_index)
+    put_seal(machine.moon.home.text_index)
 
 
 def damaged_archive(machine: Machine) -> None:
