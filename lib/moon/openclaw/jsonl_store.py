@@ -98,8 +98,9 @@ class JsonlStore:
         try:
             with os.scandir(self.folder) as folder:
                 for each in folder:
-                    if ".jsonl" in each.name and each.is_file():
-                        yield each.name, each.stat()
+                    stat = _stat_of_file(each) if ".jsonl" in each.name else None
+                    if stat is not None:
+                        yield each.name, stat
         except FileNotFoundError:
             return
         except OSError as error:
@@ -215,6 +216,14 @@ class JsonlStore:
             return
         except OSError as error:
             raise _unreadable(path, error) from error
+
+
+def _stat_of_file(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """None for what is no file, went away meanwhile, or is a link that leads nowhere: that concerns no other file."""
+    try:
+        return entry.stat() if entry.is_file() else None
+    except OSError:
+        return None
 
 
 def _mark_of(stat: os.stat_result) -> str:
