@@ -363,7 +363,7 @@ class TestSqlite(StoreSuite):
         for look in (lambda store: store.sessions(), lambda store: store.holdings()):
             with pytest.raises(StoreBusy) as caught:
                 look(open_store())
-            assert str(builder.main_file) in caught.value.message and "next tick" in caught.value.hint
+            assert str(builder.main_file) in caught.value.message and "fuser" in caught.value.hint
         with pytest.raises(StoreBusy):
             self.events(open_store)
         writer.rollback()
