@@ -46,6 +46,13 @@ def test_a_users_message_without_an_answer_waits():
 
 
 @pytest.mark.parametrize(
+    ("text", "waits"), [("ok good night", 0), ("danke!", 0), ("why?", 1), ("再起動してください", 1)]
+)
+def test_a_farewell_waits_for_nothing(text, waits):
+    assert len(end_of(said((ASSISTANT, "Done."), (USER, text)), ROOM).waiting) == waits
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         "I need one thing. Do we keep the lease?",

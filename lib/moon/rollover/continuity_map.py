@@ -27,6 +27,8 @@ TITLES = {
 CUT_CHARACTERS = 200
 # More archives than this a reader does not open one by one; the document names all.
 ARCHIVES_SHOWN = 3
+# So much room the number of lines that did not fit may take, before it is known.
+MANY = 9999
 WHO = {USER: "user", ASSISTANT: "you"}
 
 
@@ -75,7 +77,8 @@ def _bare(facts: Facts, max_tokens: int) -> tuple[Facts, ContinuityMap]:
 def _told_by(name: str, line: Line, said: Mapping[str, Sequence[Said]]) -> Line:
     """A line with who said it so: "I still have to ask" is nobody's task by itself."""
     spoken = () if name in LITERAL else (each for source in line.sources for each in said.get(source, ()))
-    who = (WHO[each.role] for each in spoken if each.role in WHO and line.text in one_line(each.text))
+    text = line.text.casefold()
+    who = (WHO[each.role] for each in spoken if each.role in WHO and text in one_line(each.text).casefold())
     return line._replace(who=next(who, ""))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from moon.distillations import lists_of, says_nothing
@@ -144,9 +144,10 @@ def _is_done(task: Line, milestones: Iterable[Line]) -> bool:
     return any(len(asked & done) >= DONE * max(1, len(asked)) for done in later)
 
 
-def not_in(told: str, lists: Lists) -> dict[str, list[Line]]:
-    """The lists without what stands in `told` already, but for those that are looked for in their own place."""
-    return {name: [line for line in lists[name] if name in KEPT_TWICE or line.text not in told] for name in LISTS}
+def not_in(told: str, lists: Lists, whole: Collection[str] = KEPT_TWICE) -> dict[str, list[Line]]:
+    """The lists without what stands in `told` already, but for the `whole` ones, which are read in their own place."""
+    told = told.casefold()
+    return {name: [line for line in lists[name] if name in whole or line.text.casefold() not in told] for name in LISTS}
 
 
 def choose(full: Lists, room: int) -> tuple[dict[str, list[Line]], int]:

@@ -15,7 +15,7 @@ from moon.policies import for_session
 from moon.redact import Redactor
 from moon.rollover import map_sources as collect
 from moon.rollover.continuity_map import Facts, build_map, render, with_cut_messages
-from moon.rollover.map_lists import LISTS, gather
+from moon.rollover.map_lists import LISTS, gather, not_in
 from moon.rollover.recall_hints import questions, try_questions
 from moon.rollover.rollover_journal import Journal
 from moon.rollover.rollover_tools import Tools
@@ -53,7 +53,7 @@ def _facts(tools: Tools, journal: Journal, max_tokens: int, redact: Callable[[st
     spoken = collect.spoken_in(found, cited, redact)
     end = end_of(spoken.last, int(max_tokens * NOW_SHARE))
     # What stands in the map with all that was said around it need not be looked for.
-    unknown = {name: [line for line in lists[name] if line.text not in " ".join(end.now)] for name in LISTS}
+    unknown = not_in("\n".join(end.now), lists, ())
     return Facts(
         rollover_id=journal.rollover_id,
         agent=agent,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from moon.fulltext.words import words
 from moon.text import ASCII_PER_TOKEN, one_line, token_estimate
 
 USER, ASSISTANT, CALL, RESULT = "user", "assistant", "toolCall", "toolResult"
@@ -19,6 +20,8 @@ LONGEST_RESULT = 160
 MOST_OF_ROOM = 0.5
 MOST_ENTRIES = 10
 MOST_CALLS = 4
+# A user's last message of fewer words, which asks nothing, is a farewell.
+SHORTEST_REQUEST = 4
 BULLET = 2
 CUT_OFF = "it was cut off, or still runs; see what it did before running it again"
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
@@ -118,11 +121,16 @@ def _waiting(entries: Sequence[Said | _Call]) -> list[str]:
     for entry in entries[last + 1 :]:
         if isinstance(entry, _Call) and entry.result is None:
             found.append(f"no result of: {_cut(one_line(entry.call), LONGEST_CALL, 0.7)} ({CUT_OFF})")
-    if isinstance(spoken, Said) and spoken.role == USER:
+    if isinstance(spoken, Said) and spoken.role == USER and _wants_answer(spoken.text):
         found.append(f"no answer yet to the user's last words: {_cut(one_line(spoken.text), LONGEST_RESULT, 0.7)}")
     elif isinstance(spoken, Said) and (question := _question(spoken)):
         found.append(f"waits for the user, who has not answered: {_cut(one_line(question), LONGEST_CALL, 0.3)}")
     return found
+
+
+def _wants_answer(text: str) -> bool:
+    """Whether this is more than "ok good night"."""
+    return len(words(text)) >= SHORTEST_REQUEST or _ASKS.search(text) is not None
 
 
 def _question(spoken: Said) -> str:
