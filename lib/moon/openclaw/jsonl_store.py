@@ -195,7 +195,9 @@ class JsonlStore:
                     digest.update(b"\n")
                     start += len(lines) + 1
                     begun = [block[end + 1 :]] if end + 1 < len(block) else []
-                    yield from map(StoredEvent, lines.split(b"\n"))
+                    found = lines.split(b"\n")
+                    del lines, block  # one line may be large
+                    yield from map(StoredEvent, found)
             if begun:
                 yield StoredEvent(b"".join(begun), "torn")
             passed.bookmark = f"{start}:{digest.hexdigest()}"
