@@ -27,6 +27,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -109,19 +110,25 @@ class Worker:
         self.folder = folder
         self.server = GatewayServer().__enter__()
 
-    def machine(self, home: str, name: str) -> Machine:
-        """A machine as it is before the tick."""
-        machine = Machine(self.folder / name, self.server.port, TOKEN)
+    def machine(self, home: str) -> Machine:
+        """A machine as it is before the tick; always in the same folder, made once and then copied."""
+        folder, prepared = self.folder / "trial", self.folder / f"prepared-{home}"
+        shutil.rmtree(folder, ignore_errors=True)
+        if prepared.exists():
+            shutil.copytree(prepared, folder, symlinks=True)
+            return Machine(folder, self.server.port, TOKEN)
+        machine = Machine(folder, self.server.port, TOKEN)
         for variable in ("MOON_NOW", "OPENCLAW_STATE_DIR", "FAKE_OPENCLAW"):
             os.environ[variable] = machine.environment(0)[variable]
         if home == "living":
             machine.begin()
         machine.fill()
+        shutil.copytree(folder, prepared, symlinks=True)
         return machine
 
     def attempt(self, point: Point, way: str, seed: int) -> tuple[bool, list[str]]:
         """(was it killed, the promises that do not hold)."""
-        machine = self.machine(point.home, "trial")
+        machine = self.machine(point.home)
         before = machine.held_by_store()
         disk = Disk(machine.moon.home.root) if way != "kill" else None
         recording = ["-xx", "-s", str(1 << 24)] if disk else ["-s", "0"]
@@ -141,9 +148,7 @@ class Worker:
             disk.lose(random.Random(f"{seed} {point}") if way == "torn" else None)
         lost = disk is not None
         found = [*machine.rest(power_lost=lost), *machine.broken_promises(before, power_lost=lost)]
-        if not found:
-            shutil.rmtree(machine.folder)
-        else:
+        if found:
             machine.folder.rename(self.folder / f"broken-{point.home}-{way}-{point.call}-{point.number}")
         return code == -signal.SIGKILL, found
 
@@ -157,18 +162,16 @@ def _begin(folder: str) -> None:
     _worker.append(Worker(own))
 
 
-def _attempt(task: tuple[Point, str, int]) -> tuple[Point, str, bool, list[str]]:
-    point, way, seed = task
-    return point, way, *_worker[0].attempt(point, way, seed)
+def _attempt(task: tuple[Point, str, int, float]) -> tuple[Point, str, bool, list[str]] | None:
+    point, way, seed, until = task
+    return None if time.time() > until else (point, way, *_worker[0].attempt(point, way, seed))
 
 
 def _points(home: str) -> list[Point]:
     worker = _worker[0]
     found: list[Point] = []
-    for turn in ("warm", "counted"):  # the first writes byte code
-        machine = worker.machine(home, turn)
-        found = list(points(machine, home, worker.folder / "points.log"))
-        shutil.rmtree(machine.folder)
+    for _ in range(2):  # the first one writes byte code
+        found = list(points(worker.machine(home), home, worker.folder / "points.log"))
     return found
 
 
@@ -180,6 +183,7 @@ def main() -> int:
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
     parser.add_argument("--homes", nargs="*", default=list(HOMES), choices=HOMES)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no further death after so long")
     parser.add_argument("--keep", type=Path, help="leave the machines with broken promises in this folder")
     options = parser.parse_args()
     if not shutil.which("strace"):
@@ -189,9 +193,10 @@ def main() -> int:
         pool = stack.enter_context(ProcessPoolExecutor(options.jobs, initializer=_begin, initargs=(folder,)))
         every = [point for found in pool.map(_points, options.homes) for point in found]
         drawn = random.Random(options.seed).sample(every, options.points) if options.points else every
-        tasks = [(point, way, options.seed) for point in drawn for way in options.ways]
+        until = time.time() + options.minutes * 60
+        tasks = [(point, way, options.seed, until) for point in drawn for way in options.ways]
         print(f"{len(every)} calls in {len(options.homes)} ticks; {len(tasks)} deaths, seed {options.seed}", flush=True)
-        return tell(pool.map(_attempt, tasks))
+        return tell(each for each in pool.map(_attempt, tasks) if each is not None)
 
 
 def tell(results: Iterator[tuple[Point, str, bool, list[str]]]) -> int:

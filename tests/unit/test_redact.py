@@ -127,6 +127,12 @@ def test_a_name_behind_a_name_hides_nothing(text: str) -> None:
     assert "Ab3dEf6hIj9kQ" not in redact(text.format("Ab3dEf6hIj9kQ")).text
 
 
+def test_a_key_behind_an_unfinished_one_ends_where_it_ends() -> None:
+    whole = SECRETS["private-key"]
+    begun = "\n".join(whole.splitlines()[:2])
+    assert redact(f"{begun}\n{whole}\nplain words stay").text.endswith("[redacted:private-key]\nplain words stay")
+
+
 def test_the_end_of_a_key_alone_is_no_key() -> None:
     text = "-----END PRIVATE KEY-----\nfollowed by MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
     assert redact(text).text == text

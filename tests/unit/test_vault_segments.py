@@ -9,6 +9,7 @@ from tests.support.stores import JsonlStoreBuilder
 
 from moon.errors import ArchiveDamaged
 from moon.vault.catalog import open_catalog
+from moon.vault.ledger import Ledger
 from moon.vault.segment_entry import Owner, adopt_unnamed
 from moon.vault.segments import SegmentWriter, digest_parts, segment_path
 
@@ -121,3 +122,16 @@ def test_the_folder_is_looked_into_once_for_all_sessions(tmp_path, monkeypatch):
         for each in range(50):
             assert adopt_unnamed(catalog, Owner(each, "main", "", f"s{each}")) == []
     assert looks == ["main"]
+
+
+def test_a_large_archive_is_compressed_and_a_small_one_is_not(tmp_path):
+    archiver = Archiver(tmp_path, compress_from=2_000)
+    store = JsonlStoreBuilder(archiver.state_dir)
+    for session, turns in (("small", 1), ("large", 20)):
+        store.write(session, events.conversation(session, turns))
+        archiver.archive(session)
+    records = Ledger(archiver.home.ledger).archives()
+    found = {record["session_id"]: archiver.home.root / record["archive_path"] for record in records}
+    assert {session: path.suffix for session, path in found.items()} == {"small": ".jsonl", "large": ".zst"}
+    assert found["large"].read_bytes().startswith(bytes.fromhex("28b52ffd"))
+    assert found["small"].read_bytes() == b"".join(each + b"\n" for each in events.conversation("small", 1))
