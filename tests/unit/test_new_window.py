@@ -7,8 +7,11 @@ import json
 import pytest
 from tests.support import events
 
+from moon.clock import parse_ms
 from moon.openclaw.transcript_store import SessionEntry, Transcript
-from moon.rollover.new_window import events_behind, is_last, is_turn, look_behind, user_message
+from moon.rollover.new_window import Window, events_behind, is_last, is_turn, look_behind, user_message
+from moon.rollover.rollover_journal import Journal
+from moon.rollover.window_opening import opened_when
 
 ENTRY = SessionEntry("main", "agent:main:main", "s1")
 
@@ -74,3 +77,10 @@ def test_what_lies_behind_the_boundary_and_which_event_is_the_last():
     assert not is_last(store, ENTRY, "a")
     again = Store(s1=[events.message("a", "1"), events.message("b", "2"), events.message("a", "1")])
     assert events_behind(again, ENTRY.transcript, "a") == [], "the last one of that id counts"
+
+
+def test_a_window_says_when_it_was_opened_or_else_the_request_does():
+    journal = Journal("r1", "main", "agent:main:main", "s1", "e", "reset", requested_at=7)
+    line = {"timestamp": "2026-11-22T06:00:00.000Z"}
+    assert opened_when(Window("s2", True, (line, {})), journal) == parse_ms(line["timestamp"])
+    assert opened_when(Window("s2", True, ()), journal) == opened_when(Window("s2", True, ({},)), journal) == 7

@@ -94,6 +94,17 @@ def test_a_row_says_why_its_work_is_due(due, said):
     assert found["reason"] == said and "index" in found["due"]
 
 
+def test_what_is_owed_to_a_transcript_does_not_wait_for_the_failure_of_something_else(machine):
+    home, config = machine
+    at_rest = {"at": NOW_MS - 901_000, "used": 42_000}
+    JsonlStoreBuilder(config_dir(config)).put(KEY, "s2", events.conversation("s2", 1), **at_rest)
+    state = remembered(pending=("prune",), level=2, state="PruneTriggered", ratio=0.86)
+    ended = cycle_of(home, config, state, NOW_MS, archive="done", index="deferred", prune="failed")
+    sampler.settle_cycle(state, ended, NOW_MS)
+    owed = state.owed["main", "s2"]
+    assert (owed.stations, owed.attempts, owed.retry_at) == (("index",), 0, 0)
+
+
 @pytest.mark.parametrize(
     ("due", "left_behind", "places"),
     [(["archive"], "old", ["old", ""]), (["archive"], "", [""]), (["distill"], "old", ["old"]), ([], "old", ["old"])],

@@ -20,6 +20,7 @@ from moon.vault.catalog import Catalog, open_catalog
 from moon.vault.catalog_database import SCHEMA, VERSION
 from moon.vault.following import rebuild
 from moon.vault.ledger import GENESIS, Ledger, line_hash
+from moon.vault.lost_asides import LostAside
 from moon.vault.lost_links import lost_links
 from moon.vault.packing import plan_past_days
 from moon.vault.restore import restore
@@ -331,6 +332,13 @@ def test_a_line_against_its_schema_is_accounted_for_unless_a_later_moon_wrote_it
     with archiver.home.ledger.open("a") as stream:
         stream.write(whole + "\n")
     assert {each.mends() for each in Ledger(archiver.home.ledger).complaints() if each.number == 4} == {False}
+
+
+@pytest.mark.parametrize(("key", "named"), [("agent:main:main", "agent:main:main"), ("", "s1")])
+def test_what_was_set_aside_and_is_gone_is_named_by_its_session(tmp_path, key, named):
+    record = {"session_key": key, "session_id": "s1"}
+    complaint = LostAside(record, tmp_path / f"{'a' * 64}.bin", [], False).complaint()
+    assert complaint.message == f"what was set aside of {named} is gone or changed: {'a' * 12}…"
 
 
 def test_a_last_line_without_its_end_is_named_whatever_it_was(archiver):
