@@ -37,6 +37,7 @@ def test_a_covered_session_at_rest_is_compacted(gateway):
     entry = gateway.entry("prune")
     assert entry["outcome"] == "done" and entry["used_after"] < entry["used_before"]
     assert gateway.transcript()[:-1] == before
+    assert entry["events_after"] == entry["events_before"] + 1, "the summary came, nothing went"
     (audit,) = gateway.moon.audit("prune")
     assert (audit["outcome"], audit["session_key"], audit["session_id"]) == ("done", KEY, "s1")
     assert "lighthouse" not in json.dumps(audit)

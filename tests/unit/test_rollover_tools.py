@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,8 @@ from tests.support.settings import settings
 from tests.support.stores import SqliteStoreBuilder
 
 from moon.errors import MoonError
-from moon.rollover.rollover_tools import find
+from moon.rollover.rollover_journal import Journal
+from moon.rollover.rollover_tools import find, look
 
 KEY = "agent:main:main"
 
@@ -37,3 +39,11 @@ def test_nothing_follows_from_the_absence_of_a_session_while_a_store_cannot_be_r
     with pytest.raises(MoonError):
         find(tools, "ops", "agent:ops:main")
     assert find(tools, "main", KEY) is not None, "what is there is there"
+
+
+def test_a_look_at_a_session_that_is_not_there_shows_nothing(tools):
+    """In mode `create` the child is not there until it was made."""
+    journal = Journal("r1", "main", KEY, "s1", "s1-a0", "reset")
+    window = look(tools, journal)
+    assert window is not None and not window.is_new
+    assert look(tools, replace(journal, mode="create")) is None
