@@ -155,6 +155,13 @@ class Timer(Section):
     interval_seconds: int
 
 
+class Notify(Section):
+    command: list[str]
+    events: list[str]
+    after_ticks: int
+    timeout_seconds: float
+
+
 class Retention(Section):
     cycles_days: int
 
@@ -175,6 +182,7 @@ class Config(Section):
     paths: Paths
     redact: Redact
     timer: Timer
+    notify: Notify
     retention: Retention
     policies: list[Values]
     timezone: str

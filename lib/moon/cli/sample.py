@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     except NotTrusted:
         raise  # what somebody else may write is not written to
     except Exception as error:  # whatever it is: it is kept for moon-status, and said by whoever called
-        noting.note_crash(home, noting.LOOK, error)
+        noting.note_crash(home, configuration.load_to_read(home)[0], noting.LOOK, error)
         raise
 
 
@@ -90,7 +90,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     said = set(state.notices)
     sampler.remember(home, config, state, sample, now)
     health = noting.note_tick(
-        home, sample.failures, lambda *about: is_still_due(home, state, *about), looked_before, now
+        home, config, sample.failures, lambda *about: is_still_due(home, state, *about), looked_before, now
     )
     if as_json:
         print_usage(sample, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from moon import config as configuration
 from moon import output
 from moon.cli.parser import Parser
 from moon.cli.run_tool import say_error
@@ -73,7 +74,7 @@ def look(home: Home, options: argparse.Namespace) -> Iterator[Finding]:
 def daily(home: Home) -> int:
     """Today's part of the archives, under the lock; silent when all is well."""
     lock = Lock.take(home.lock_file)
-    errors = check_part(home)
+    errors = check_part(home, configuration.load_to_read(home)[0])
     lock.release()
     for error in errors:
         say_error("moon-verify", error)

@@ -85,7 +85,7 @@ def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int
         do_work(station, work, Context(home, config, document))
     except Exception as error:
         rows = cycles.sessions_due(document, station)
-        noting.note_crash(home, station, error, [Subject(*_ids(row).values()) for row in rows])
+        noting.note_crash(home, config, station, error, [Subject(*_ids(row).values()) for row in rows])
         raise
     if chained:
         return _hand_on(home, config, document, station, lock)
@@ -205,7 +205,7 @@ def _ids(row: Row) -> dict[str, str]:
 def note_cycle(home: Home, config: Config, document: cycles.Document) -> None:
     """Keep what the cycle showed for `moon-status`."""
     asked = cycles.record_of(document, "distill") is not None
-    noting.note_cycle(home, document, _provider_troubles(home, config) if asked else [])
+    noting.note_cycle(home, config, document, _provider_troubles(home, config) if asked else [])
 
 
 def _provider_troubles(home: Home, config: Config) -> list[Trouble]:

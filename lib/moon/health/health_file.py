@@ -6,7 +6,6 @@ anew. Written only when something changed: a tick that finds all well writes not
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,12 +57,15 @@ def _ms(value: object) -> int:
     return parse_ms(value) or 0
 
 
-def write(home: Home, health: Health) -> None:
-    """Write it, without waiting for the disk. What cannot be written down is no reason to stop."""
+def write(home: Home, health: Health) -> bool:
+    """Write it, without waiting for the disk. What cannot be written down is no reason to stop; was it?"""
     if health.foreign:
-        return
-    with contextlib.suppress(MoonError, OSError):
+        return True
+    try:
         replace_quickly(home.health_file, dump_json(as_document(health), indent=1).encode() + b"\n")
+    except (MoonError, OSError):
+        return False
+    return True
 
 
 def as_document(health: Health) -> dict[str, Any]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+import os
+import time
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from moon.clock import format_ms, now_ms
+from moon.config import Config
 from moon.documents import CycleDocument
 from moon.errors import LockBusy, MoonError, unexpected
-from moon.health import health_file, problems
+from moon.health import health_file, problems, telling
 from moon.health.health_file import Health
 from moon.health.problems import Subject, Trouble
+from moon.health.telling import Event
 from moon.paths import Home
 
 LOOK = "sample"
@@ -19,7 +23,7 @@ StillDue = Callable[[str, Subject], bool]
 
 
 def note_tick(
-    home: Home, failures: Sequence[MoonError], still_due: StillDue, heartbeat_before: int, now: int
+    home: Home, config: Config, failures: Sequence[MoonError], still_due: StillDue, heartbeat_before: int, now: int
 ) -> Health:
     """What one look showed; gives what is known now. Where nothing was wrong and nothing is, nothing is written."""
     before = health_file.read(home)
@@ -39,10 +43,10 @@ def note_tick(
         good[LOOK] = heartbeat_before
     elif not failures:
         good.pop(LOOK, None)
-    return _change(home, before, replace(before, good=good, problems=known))
+    return _change(home, config, before, replace(before, good=good, problems=known))
 
 
-def note_cycle(home: Home, document: CycleDocument, more: Sequence[Trouble] = ()) -> None:
+def note_cycle(home: Home, config: Config, document: CycleDocument, more: Sequence[Trouble] = ()) -> None:
     """What the stations of a cycle did; `more` is what is wrong beside its sessions."""
     now, before = now_ms(), health_file.read(home)
     seen = [*problems.of_cycle(document), *more]
@@ -50,12 +54,12 @@ def note_cycle(home: Home, document: CycleDocument, more: Sequence[Trouble] = ()
     bad = {each.station for each in seen}
     done = {record["station"] for record in document["stations"]} - bad
     checked = before.checked or {"at": format_ms(now)}
-    _change(
-        home, before, replace(before, good={**before.good, **dict.fromkeys(done, now)}, problems=known, checked=checked)
-    )
+    good = {**before.good, **dict.fromkeys(done, now)}
+    after = replace(before, good=good, problems=known, checked=checked)
+    _change(home, config, before, after, telling.of_cycle(document, now) if config.notify.command else ())
 
 
-def note_crash(home: Home, station: str, error: Exception, subjects: Sequence[Subject] = ()) -> None:
+def note_crash(home: Home, config: Config, station: str, error: Exception, subjects: Sequence[Subject] = ()) -> None:
     """A tick or a station that ended by an error. That another process is at work is none."""
     if isinstance(error, LockBusy):
         return
@@ -63,11 +67,16 @@ def note_crash(home: Home, station: str, error: Exception, subjects: Sequence[Su
     before = health_file.read(home)
     seen = problems.of_error(station, failure.as_dict())._replace(subjects=tuple(subjects))
     known = problems.after(before.problems, [seen], lambda trouble, subject: False, now_ms())
-    _change(home, before, replace(before, problems=known))
+    _change(home, config, before, replace(before, problems=known))
 
 
 def note_check(
-    home: Home, station: str, errors: Sequence[MoonError], looked_at: Container[str], checked: dict[str, str]
+    home: Home,
+    config: Config,
+    station: str,
+    errors: Sequence[MoonError],
+    looked_at: Container[str],
+    checked: dict[str, str],
 ) -> None:
     """What a look at archives showed: of the paths that were looked at, those without an error are well."""
     before = health_file.read(home)
@@ -77,10 +86,31 @@ def note_check(
         return subject is None and trouble.station == station and trouble.path in looked_at
 
     known = problems.after(before.problems, seen, is_over, now_ms())
-    _change(home, before, replace(before, problems=known, checked=checked))
+    _change(home, config, before, replace(before, problems=known, checked=checked))
 
 
-def _change(home: Home, before: Health, now: Health) -> Health:
-    if now != before:
-        health_file.write(home, now)
-    return now
+def _change(home: Home, config: Config, before: Health, after: Health, good_news: Iterable[Event] = ()) -> Health:
+    """Keep what is known now, and tell what is to be told of it; what was told is kept before it is told."""
+    events: list[Event] = [*good_news]
+    pause = config.notify.after_ticks * config.timer.interval_seconds * 1000
+    if config.notify.command:
+        problems, bad_news = telling.plan(before.problems, after.problems, pause, now_ms())
+        after, events = replace(after, problems=problems), [*bad_news, *events]
+    kept = after == before or health_file.write(home, after)
+    if events and (kept or _is_time_again(home, pause)):
+        from moon.health.notifier import notify
+
+        notify(home, config.notify, events)
+    return after
+
+
+def _is_time_again(home: Home, pause: int) -> bool:
+    """Where nothing can be kept, as on a full disk, the time of a file can: was it not touched for a while?"""
+    path = home.health_file if home.health_file.exists() else home.state
+    try:
+        if time.time() - path.stat().st_mtime < pause / 1000:
+            return False
+        os.utime(path)
+    except OSError:
+        return False
+    return True

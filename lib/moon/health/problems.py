@@ -7,12 +7,17 @@ thousand subjects, and it is over with the last of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from moon.clock import format_ms
 from moon.documents import CycleDocument, Problem, SessionRecord
+from moon.remedies import NOTE, hint_for, remedy_of
 
 # More sessions than this in one problem are not told apart; the rest begin a new one when these are well.
 MAX_SUBJECTS = 1000
+SOME = 3
+# Where a problem was seen that nobody keeps: by a look at the whole.
+STATUS = "status"
 BAD = frozenset({"failed", "refused"})
 
 
@@ -133,3 +138,29 @@ def over_after_cycle(document: CycleDocument) -> IsOver:
         return (trouble.station, subject.agent, subject.session_id) in well
 
     return is_over
+
+
+def entry_of(trouble: Trouble) -> dict[str, Any]:
+    """A problem as a status document and an event hold it."""
+    remedy = remedy_of(trouble.code)
+    at_once = trouble.station == STATUS
+    return {
+        "code": trouble.code,
+        "message": trouble.message,
+        "hint": trouble.hint or hint_for(trouble.code, trouble.path),
+        "path": trouble.path,
+        "station": trouble.station,
+        "hurts": remedy.rank,
+        "cause": remedy.cause,
+        "needs_person": remedy.rank != NOTE and (at_once or trouble.times >= remedy.patience),
+        "since": format_ms(trouble.since),
+        "last": format_ms(trouble.last),
+        "times": trouble.times,
+        "sessions": len(trouble.subjects),
+        "some": [name_of(each) for each in trouble.subjects[:SOME]],
+    }
+
+
+def name_of(subject: Subject) -> str:
+    """A session as people know it."""
+    return subject.session_key or subject.session_id

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from moon.clock import parse_ms
+from moon.health.problems import STATUS
 from moon.remedies import RANKS
-from moon.status.status_problems import STATION, needs_person
+from moon.status.status_problems import needs_person
 from moon.text import counted, readable_size, shown, span
 
 Document = dict[str, Any]
@@ -77,7 +78,7 @@ def _whose(problem: Document) -> str:
 def _when(problem: Document, now: int) -> str:
     """What it hurts, at which station, since when and how often."""
     words = RANKS[problem["hurts"]]
-    if problem["station"] == STATION:
+    if problem["station"] == STATUS:
         return words
     seen = f"moon-{problem['station']}, since {span(_age(problem['since'], now))}"
     often = f", seen {counted(problem['times'], 'time')}, the last {ago(problem['last'], now)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from moon.clock import now_ms, parse_ms
+from moon.config import Config
 from moon.errors import ArchiveDamaged, MoonError
 from moon.fulltext import IndexMissing, MessageRow, SegmentSource, open_reader, open_writer
 from moon.health import health_file
@@ -20,7 +21,7 @@ from moon.verify.finding import FAIL, OK, WARN, Finding, Findings, names_of, of_
 SHOWN = 5
 
 
-def check_archives(home: Home, deep: bool) -> Findings:
+def check_archives(home: Home, config: Config, deep: bool) -> Findings:
     """The chain of the ledger, and that every archive is there and named; with `deep` every byte of them."""
     ledger = Ledger(home.ledger)
     unnamed = unnamed_files(home, ledger.standing())
@@ -29,7 +30,7 @@ def check_archives(home: Home, deep: bool) -> Findings:
         return
     if deep:
         checked = verify(home)
-        soundness.keep_all(home, checked)
+        soundness.keep_all(home, config, checked)
         yield from _damage(checked.errors)
         if not checked.errors:
             yield Finding("archives", OK, checked.describe())

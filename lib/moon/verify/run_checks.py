@@ -51,7 +51,7 @@ def run_checks(
         "keys": lambda: key_checks.check_keys(home, config, timer_checks.environment(home)),
         "memory": lambda: home_checks.check_memory(home, config, fix),
         "timer": lambda: timer_checks.check_timer(home, config),
-        "archives": lambda: data_checks.check_archives(home, deep),
+        "archives": lambda: data_checks.check_archives(home, config, deep),
         "index": lambda: data_checks.check_index(home, deep),
         "search": lambda: data_checks.check_search(home),
         "sound": lambda: data_checks.check_rounds(home),

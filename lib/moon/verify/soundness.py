@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from moon.clock import now_text
+from moon.config import Config
 from moon.errors import ArchiveDamaged, MoonError
 from moon.fulltext import IndexMissing, open_reader
 from moon.health import health_file, noting
@@ -35,7 +36,7 @@ class Part(NamedTuple):
     is_last: bool
 
 
-def check_part(home: Home) -> list[MoonError]:
+def check_part(home: Home, config: Config) -> list[MoonError]:
     """Look at today's part, keep the result, and give what is damaged."""
     health = health_file.read(home)
     ledger = Ledger(home.ledger)
@@ -58,18 +59,19 @@ def check_part(home: Home) -> list[MoonError]:
         looked_at |= {str(home.text_index)}
     looked_at |= _gone(home, health, standing)
     checked = {**health.checked, "at": now_text(), "next": "" if through else position, "archives": str(done)}
-    noting.note_check(home, STATION, errors, looked_at, {**checked, **({"round_ended": now_text()} if through else {})})
+    ended = {"round_ended": now_text()} if through else {}
+    noting.note_check(home, config, STATION, errors, looked_at, {**checked, **ended})
     return errors
 
 
-def keep_all(home: Home, verified: Verified) -> None:
+def keep_all(home: Home, config: Config, verified: Verified) -> None:
     """Keep what a look at all archives by hand has shown."""
     health = health_file.read(home)
     if not home.root.is_dir() or not home.health_file.exists():
         return
     looked_at = {each.path for each in health.problems if each.station == STATION} - {str(home.text_index)}
     checked = {**health.checked, "at": now_text(), "archives": str(verified.segments), "round_ended": now_text()}
-    noting.note_check(home, STATION, verified.errors, looked_at, checked)
+    noting.note_check(home, config, STATION, verified.errors, looked_at, checked)
 
 
 def choose(records: list[Line], start: str, damaged: set[str]) -> Part:
