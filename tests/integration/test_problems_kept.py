@@ -54,7 +54,8 @@ def test_a_well_tick_writes_no_more_than_its_heartbeat(moon: Moon) -> None:
     before = files_below(moon.home.root)
     assert tick(moon, 90) == 0
     after = files_below(moon.home.root)
-    assert {name for name in after if after[name] != before.get(name)} == {"state/moon_state.json"}
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed <= {"state/moon_state.json", "state/cache/quiet"}
     assert problems(moon, 95) == []
 
 

@@ -107,7 +107,7 @@ def check_search(home: Home) -> Findings:
             newest = next((line for line in reversed(lines) if line["sha256"] in known), None)
             found = newest is None or index.findable(newest["sha256"])
     except (IndexMissing, ArchiveDamaged):
-        return  # said by the checks of index and archives
+        newest, found = None, True  # said by the checks of index and archives
     if not found:
         words = f"a search does not find the newest archive, {newest['archive_path'] if newest else ''}"
         yield trouble("search", FAIL, "search_blind", words, str(home.text_index))
