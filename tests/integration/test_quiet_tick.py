@@ -167,6 +167,18 @@ def test_whatever_moves_is_looked_at(still, move):
     assert not still.is_quiet()
 
 
+def test_a_rewrite_of_the_same_length_is_archived(still):
+    """By the next tick where a file tells of it; where only OpenClaw's fence would, by whatever compares all of it."""
+    rewrite_in_the_middle(still)
+    if isinstance(still.store, JsonlStoreBuilder):
+        still.moon.ok("sample", env={"MOON_NOW": format_ms(NOW_MS + 30_000)})
+    else:
+        still.moon.ok("archive", "--session", KEY)
+    kept = list(archived_events(still.moon.home))
+    assert any(b"ANSWER" in line for line in kept), "the new bytes"
+    assert len(kept) == len(events.conversation("s1", 3)) + 1, "and the old ones"
+
+
 def test_a_variable_counts_as_configuration(still, monkeypatch):
     monkeypatch.setenv("MOON_THRESHOLDS__ARCHIVE", "0.01")
     assert not still.is_quiet()
