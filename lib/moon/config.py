@@ -80,7 +80,8 @@ class Archive(Section):
 
 class Index(Section):
     attempts: int
-    markdown: bool
+    projection: str
+    markdown: bool | None
 
 
 class Prune(Section):

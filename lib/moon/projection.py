@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from moon.openclaw.events import Piece
 from moon.paths import Home
@@ -27,8 +28,7 @@ TEXT_CHARS = 100_000
 HEADING = re.compile(r"## (?P<role>[^·]*) · (?P<time>[^·]*) · line (?P<line>\d+) · event (?P<event>.*)")
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One event of an archive as people read it, already redacted. `line` is its line in the archive, from 1."""
 
     line: int

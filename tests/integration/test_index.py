@@ -21,7 +21,7 @@ from tests.support.stores import JsonlStoreBuilder
 from moon.cli.index import main as index_main
 from moon.fulltext import Filters, open_reader, open_writer
 from moon.fulltext.languages import stem
-from moon.index import indexer
+from moon.index import archive_entry, indexer
 from moon.projection import place_at
 from moon.vault import segments
 
@@ -143,6 +143,7 @@ def test_an_index_of_another_version_answers_until_the_new_one_is_whole(
             connection.execute(change)
         path.with_name("recall.sqlite.seal").unlink(missing_ok=True)
     monkeypatch.setattr(indexer, "RENEWAL_SECONDS", -1.0)
+    monkeypatch.setattr(archive_entry, "BYTES_AT_ONCE", 0)
     for name, value in moon.env.items():
         monkeypatch.setenv(name, value)
     old = path.stat().st_ino

@@ -115,8 +115,8 @@ def test_the_pages_become_a_collection_once_a_run(moon: Moon, qmd: FakeQmd) -> N
     place = str(moon.home.markdown.resolve())
     added = ["--index", "moon", "collection", "add", place, "--name", "history"]
     assert qmd.calls() == [["--index", "moon", "update"], added]
-    assert run(moon)["qmd"] == {"outcome": "nothing", "files": 2, "changed": 0}
-    assert qmd.calls()[2:] == [["--index", "moon", "update"]]
+    assert run(moon)["qmd"] == {"outcome": "nothing", "reason": "no page is new"}
+    assert len(qmd.calls()) == 2
     assert [line["outcome"] for line in moon.audit("qmd")] == ["done"]
 
 
@@ -136,7 +136,51 @@ def test_other_collections_of_the_index_do_not_confuse(moon: Moon, qmd: FakeQmd,
     (tmp_path / "notes" / "n.md").write_text("# n")
     qmd.set_known({"notes": {"path": str(tmp_path / "notes"), "files": []}})
     assert run(moon)["qmd"]["files"] == 2
+    (moon.home.index / "qmd.told").unlink()
     assert run(moon)["qmd"] == {"outcome": "nothing", "files": 2, "changed": 0}
+
+
+def test_qmd_reads_all_pages_again_only_when_one_is_new(moon: Moon, qmd: FakeQmd) -> None:
+    run(moon)
+    JsonlStoreBuilder(moon.state_dir).put("agent:main:s3", "s3", conversation("s3", 2))
+    moon.ok("archive", "--all")
+    qmd.misbehave("trace")
+    assert run(moon)["qmd"]["outcome"] == "failed"
+    qmd.misbehave("")
+    assert run(moon)["qmd"] == {"outcome": "done", "files": 3, "changed": 1}
+    calls = len(qmd.calls())
+    assert run(moon)["qmd"]["reason"] == "no page is new" and len(qmd.calls()) == calls
+    assert run(moon, MOON_QMD__COLLECTION="past")["qmd"]["files"] == 3
+    moon.ok("index", "--rebuild", env={"MOON_QMD__COLLECTION": "past"})
+    assert len(qmd.calls()) > calls + 2
+
+
+def test_pages_are_made_when_qmd_comes_and_stay_when_it_goes(moon: Moon, qmd: FakeQmd, tmp_path: Path) -> None:
+    by_itself = {"MOON_INDEX__PROJECTION": "auto"}
+    absent = {**by_itself, "MOON_QMD__BIN": str(tmp_path / "missing")}
+    assert [entry["outcome"] for entry in run(moon, **absent)["sessions"]] == ["done", "done"]
+    assert not moon.home.markdown.exists()
+    assert b"\n> " in moon.ok("recall", "--session", "agent:main:s1", "--format", "md").stdout
+    assert run(moon, **by_itself)["qmd"]["files"] == 2
+    assert len(list(moon.home.markdown.rglob("*.md"))) == 2
+    run(moon, **absent)
+    moon.ok("index", "--rebuild", env=absent)
+    assert len(list(moon.home.markdown.rglob("*.md"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("env", "pages"),
+    [
+        ({"MOON_INDEX__PROJECTION": "off"}, 0),
+        ({"MOON_INDEX__MARKDOWN": "false"}, 0),
+        ({"MOON_INDEX__PROJECTION": "off", "MOON_INDEX__MARKDOWN": "true"}, 2),
+        ({"MOON_INDEX__PROJECTION": "always", "MOON_QMD__ENABLED": "false"}, 2),
+        ({"MOON_INDEX__PROJECTION": "auto", "MOON_QMD__ENABLED": "false"}, 0),
+    ],
+)
+def test_pages_as_they_are_asked_for(moon: Moon, env: dict[str, str], pages: int) -> None:
+    run(moon, **env)
+    assert len(list(moon.home.markdown.rglob("*.md"))) == pages
 
 
 def test_a_collection_of_another_home_is_left_alone(moon: Moon, qmd: FakeQmd, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class Moon:
             "MOON_PYTHON": sys.executable,
             "MOON_NOW": format_ms(NOW_MS),
             "MOON_QMD__ENABLED": "false",
+            "MOON_INDEX__PROJECTION": "always",  # pages are looked at, although nothing here reads them
             "MOON_REDACT__RULES": "builtin",
             "OPENCLAW_STATE_DIR": str(self.state_dir),
             "FAKE_PYTHON": sys.executable,

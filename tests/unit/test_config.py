@@ -69,6 +69,7 @@ def test_file_and_environment(home, monkeypatch):
         ("MOON_THRESHOLDS__ARCHIVE", "0.7", "thresholds", "archive", 0.7),
         ("MOON_GUARD__IDLE_SECONDS", "0", "guard", "idle_seconds", 0),
         ("MOON_INDEX__MARKDOWN", "false", "index", "markdown", False),
+        ("MOON_INDEX__PROJECTION", "off", "index", "projection", "off"),
         ("MOON_INDEX__MARKDOWN", "TRUE", "index", "markdown", True),
         ("MOON_USAGE__PROVIDERS", "cli, store", "usage", "providers", ["cli", "store"]),
         ("MOON_USAGE__PROVIDERS", '["store"]', "usage", "providers", ["store"]),

@@ -40,14 +40,24 @@ class TextIndexWriter(TextIndex):
 
         Rows come in archive order, the segments of one session in the order of the ledger.
         """
+        return self.add_segments([(source, rows)])[0]
+
+    def add_segments(self, segments: Iterable[tuple[SegmentSource, Iterable[MessageRow]]]) -> list[int]:
+        """Enter several segments, all of them or none; how many rows each made. FTS5 writes its words at the end of a
+        transaction, so that many small ones cost twice as much.
+        """
+        added = []
         with self.transaction():
-            if self.has_segment(source.sha256):
-                return 0
-            self._packer = self._packer or TextWriter(self.connection)
-            added = Filling(self.connection, source, self._packer).fill(rows)
-            if self._packer.kind == ALONE and not self.is_in_memory and train(self.connection):
-                self._packer = None
-        self._added += added
+            for source, rows in segments:
+                added.append(0 if self.has_segment(source.sha256) else self._fill(source, rows))
+        self._added += sum(added)
+        return added
+
+    def _fill(self, source: SegmentSource, rows: Iterable[MessageRow]) -> int:
+        self._packer = self._packer or TextWriter(self.connection)
+        added = Filling(self.connection, source, self._packer).fill(rows)
+        if self._packer.kind == ALONE and not self.is_in_memory and train(self.connection):
+            self._packer = None
         return added
 
     def forget_segment(self, sha256: str) -> int:

@@ -4,31 +4,84 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from moon import projection, text
+from moon.errors import ArchiveDamaged
 from moon.files import atomic_writer, write_all
 from moon.fulltext import MessageRow, SegmentSource, TextIndexWriter
 from moon.index.index_steps import Made, Step
-from moon.openclaw.events import parse
+from moon.index.qmd_collection import pages_change
+from moon.openclaw.events import Piece, parse
 from moon.paths import Home
 from moon.projection import Message, page_path
 from moon.redact import Redactor
 from moon.vault import segments
 from moon.vault.catalog import Segment
 
+# So much of the archives is entered at once: FTS5 writes its words when that ends, and in small portions it takes twice
+# as long.
+BYTES_AT_ONCE = 4_000_000
 
-def carry_out(home: Home, index: TextIndexWriter, redactor: Redactor, step: Step, made: Made) -> None:
+
+def portions(steps: Iterable[Step]) -> Iterator[list[Step]]:
+    """The steps in portions: each that makes a page by itself, the others several at once."""
+    portion: list[Step] = []
+    size = 0
+    for step in steps:
+        if step.page or portion and size + step.segment.bytes > BYTES_AT_ONCE:
+            yield from [portion] if portion else []
+            portion, size = [], 0
+        if step.page:
+            yield [step]
+        else:
+            portion.append(step)
+            size += step.segment.bytes
+    yield from [portion] if portion else []
+
+
+def carry_out(home: Home, index: TextIndexWriter, redactor: Redactor, portion: list[Step], made: Made) -> None:
+    """Do a portion of steps; a damaged archive is a problem of its own and stops no other. Raises the errors of the
+    index.
+    """
+    if len(portion) > 1:
+        try:
+            _enter_together(home, index, redactor, [step.segment for step in portion], made)
+            return
+        except ArchiveDamaged:
+            pass  # nothing of the portion was entered: one by one
+    for step in portion:
+        try:
+            _do(home, index, redactor, step, made)
+        except ArchiveDamaged as error:
+            made.problems.append(error.message)
+
+
+def _enter_together(home: Home, index: TextIndexWriter, redactor: Redactor, found: list[Segment], made: Made) -> None:
+    found = list({each.sha256: each for each in found}.values())
+    for each in found:
+        if index.has_segment(each.sha256):  # but no search finds it
+            index.forget_segment(each.sha256)
+    made.messages += sum(
+        index.add_segments(
+            (index_source(source_of(home, each)), rows_of(read_messages(each, redactor))) for each in found
+        )
+    )
+    made.archives += [each.sha256 for each in found]
+
+
+def _do(home: Home, index: TextIndexWriter, redactor: Redactor, step: Step, made: Made) -> None:
     """Do one step in one pass over the archive. Raises `ArchiveDamaged` and the errors of the index."""
     segment = step.segment
     messages = read_messages(segment, redactor)
     source = source_of(home, segment)
     with contextlib.ExitStack() as stack:
         if step.page:
+            pages_change(home)
             descriptor = stack.enter_context(atomic_writer(page_path(home, segment.path)))
             messages = _written(messages, descriptor, source)
         if step.index:
-            index.forget_segment(segment.sha256)
+            if index.has_segment(segment.sha256):  # but no search finds it
+                index.forget_segment(segment.sha256)
             made.messages += index.add_segment(index_source(source), rows_of(messages))
         for _ in messages:
             pass  # the rest of the page: all of it when the index needs nothing
@@ -38,11 +91,12 @@ def carry_out(home: Home, index: TextIndexWriter, redactor: Redactor, step: Step
 
 def read_messages(segment: Segment, redactor: Redactor) -> Iterator[Message]:
     """Every event of an archive that says something, redacted; lines that are no event are passed over."""
+    redact, lines = redactor.redact, text.lines
     for number, line in enumerate(segments.lines(segment.path), 1):
         event = parse(line)
         if event is None or not event.pieces:
             continue
-        pieces = tuple(replace(each, text=redactor.redact(text.lines(each.text)).text) for each in event.pieces)
+        pieces = tuple([Piece(role, redact(lines(said)).text, tool) for role, said, tool in event.pieces])
         yield Message(number, event.id, event.role, event.timestamp, pieces)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from moon import audit
 from moon.config import Config
-from moon.errors import ArchiveDamaged, MoonError
+from moon.errors import MoonError
 from moon.files import unusable
 from moon.fulltext import IndexBusy, IndexCorrupt, IndexVersion, TextIndexWriter, open_next, open_writer, take_place
 from moon.fulltext.index_database import BESIDE
 from moon.fulltext.index_packs import Moved, take_over
-from moon.index.archive_entry import carry_out, index_source, source_of
+from moon.index.archive_entry import carry_out, index_source, portions, source_of
 from moon.index.index_steps import Made, Step, plan_steps
+from moon.index.qmd_collection import makes_pages, pages_change
 from moon.paths import Home
 from moon.projection import page_path
 from moon.redact import Redactor
@@ -45,6 +46,7 @@ class Indexer:
         self.config = config
         self.catalog = catalog
         self.redactor = Redactor.from_config(config.redact)
+        self.makes_pages = makes_pages(config)
         self.replaced = ""
         self._busy: IndexBusy | IndexRenewing | None = None
         self._index: TextIndexWriter | None = None
@@ -100,11 +102,8 @@ class Indexer:
         found = list(found)
         for pack in (each for each in found if each.parts):
             self._take_over(self.index, pack)
-        for step in list(plan_steps(found, self.is_findable, self.has_page)):
-            try:
-                carry_out(self.home, self.index, self.redactor, step, made)
-            except ArchiveDamaged as error:
-                made.problems.append(error.message)
+        for portion in portions(list(plan_steps(found, self.is_findable, self.has_page))):
+            carry_out(self.home, self.index, self.redactor, portion, made)
         return made
 
     def _take_over(self, index: TextIndexWriter, pack: Segment) -> None:
@@ -114,6 +113,7 @@ class Indexer:
         parts = self.catalog.parts(pack.path)
         moved = [Moved(part.sha256, part.first_line) for part in parts]
         take_over(index, index_source(source_of(self.home, pack)), moved)
+        pages_change(self.home)
         for part in parts:
             page_path(self.home, self.home.root / part.path).unlink(missing_ok=True)
 
@@ -123,7 +123,7 @@ class Indexer:
 
     def has_page(self, segment: Segment) -> bool:
         """Is its page there, or not wanted?"""
-        return not self.config.index.markdown or page_path(self.home, segment.path).exists()
+        return not self.makes_pages or page_path(self.home, segment.path).exists()
 
     def _renew(self, error: IndexVersion) -> None:
         """Make a new index beside the old one and let it take its place. Raises `IndexRenewing` when time is over."""
@@ -132,21 +132,25 @@ class Indexer:
         with open_next(self.home.text_index) as fresh:
             known = fresh.segment_shas()
             missing = [each for each in self.catalog.segments() if each.sha256 not in known]
-            for count, segment in enumerate(missing):
-                if time.monotonic() > deadline and count:
-                    raise _renewing(error, len(missing) - count)
-                if segment.parts:
-                    self._take_over(fresh, segment)  # where it was made a pack between two runs
-                # Two sessions can have an archive of the same bytes; the index knows it once.
-                step = Step(segment, index=not fresh.has_segment(segment.sha256), page=not self.has_page(segment))
-                try:
-                    carry_out(self.home, fresh, self.redactor, step, made)
-                except ArchiveDamaged as damage:
-                    made.problems.append(damage.message)
+            done = 0
+            for portion in portions(self._steps_of_new(fresh, missing)):
+                if time.monotonic() > deadline and done:
+                    raise _renewing(error, len(missing) - done)
+                carry_out(self.home, fresh, self.redactor, portion, made)
+                done += len(portion)
             fresh.finish()
         take_place(self.home.text_index)
         self.replaced = error.message
         audit.record(self.home, "index", "rebuilt", reason="; ".join([error.message, *made.problems]))
+
+    def _steps_of_new(self, fresh: TextIndexWriter, missing: Iterable[Segment]) -> Iterator[Step]:
+        for segment in missing:
+            if segment.parts:
+                self._take_over(fresh, segment)  # where it was made a pack between two runs
+            # Two sessions can have an archive of the same bytes; the index knows it once.
+            is_new = not fresh.has_segment(segment.sha256)
+            if is_new or not self.has_page(segment):
+                yield Step(segment, index=is_new, page=not self.has_page(segment))
 
     def _set_aside(self, error: MoonError) -> None:
         self.close()

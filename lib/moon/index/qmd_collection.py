@@ -1,14 +1,50 @@
-"""The pages as a QMD collection: brought up to date once a run, and no failure of it touches anything else."""
+"""The pages as a QMD collection: brought up to date when a page is new, and no failure of it touches anything else.
+
+`qmd update` reads every page; it has no narrower form. So it is asked only when a page came or went since it last was
+told: `index/qmd.told` says which collection knows of all pages, and goes before a page does.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from moon import audit
 from moon.config import Config
 from moon.documents import QmdOutcome
 from moon.errors import MoonError
+from moon.files import write_atomic
 from moon.output import say
 from moon.paths import Home
 from moon.qmd import Qmd
+
+
+def makes_pages(config: Config) -> bool:
+    """Is a Markdown page of each archive wanted? By itself only where QMD reads it; those that are there stay."""
+    if config.index.markdown is not None:
+        return config.index.markdown
+    if config.index.projection != "auto":
+        return config.index.projection == "always"
+    return config.qmd.enabled is not False and bool(Qmd(config.qmd).program)
+
+
+def pages_change(home: Home) -> None:
+    """Say that a page is about to come or go."""
+    _told(home).unlink(missing_ok=True)
+
+
+def _told(home: Home) -> Path:
+    return home.index / "qmd.told"
+
+
+def _collection(home: Home, config: Config) -> str:
+    return f"{config.qmd.index} {config.qmd.collection} {home.markdown}\n"
+
+
+def _knows_all(home: Home, config: Config) -> bool:
+    try:
+        return _told(home).read_text("utf-8") == _collection(home, config)
+    except (OSError, ValueError):
+        return False
 
 
 def update_collection(home: Home, config: Config, cycle_id: str = "") -> QmdOutcome:
@@ -29,9 +65,12 @@ def _update(home: Home, config: Config) -> QmdOutcome:
     qmd = Qmd(config.qmd)
     if not qmd.program and config.qmd.enabled == "auto":
         return {"outcome": "absent", "reason": f"no command {config.qmd.bin!r}"}
+    if _knows_all(home, config):
+        return {"outcome": "nothing", "reason": "no page is new"}
     try:
         updated = qmd.update(home.markdown)
     except MoonError as error:
         return {"outcome": "failed", "reason": error.message, "hint": error.hint}
+    write_atomic(_told(home), _collection(home, config))
     changed = updated.new + updated.updated + updated.removed
     return {"outcome": "done" if changed else "nothing", "files": updated.files, "changed": changed}
