@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Instants that have a text form everywhere: up to the year 9999, and a day on the safe side of its end for time zones.
 FIRST_MS = -2_208_988_800_000
 LAST_MS = 253_402_214_400_000
+# The instants at which minutes begin, by their text: most of what is read at once is of few of them.
+_MINUTES: dict[str, int] = {}
+_MOST_MINUTES = 10_000
 
 
 def now_ms() -> int:
@@ -49,6 +52,8 @@ def parse_ms(value: object) -> int | None:
         return int(instant) if FIRST_MS <= instant <= LAST_MS else None
     if not isinstance(value, str):
         return None
+    if (quick := _quick_ms(value)) is not None:
+        return quick
     from datetime import datetime, timedelta, timezone
 
     try:
@@ -59,7 +64,30 @@ def parse_ms(value: object) -> int | None:
         parsed = parsed.replace(tzinfo=timezone.utc)
     # Whole numbers all the way: a float of seconds loses the last millisecond now and then.
     instant = (parsed - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
-    return instant if FIRST_MS <= instant <= LAST_MS else None
+    if not FIRST_MS <= instant <= LAST_MS:
+        return None
+    if format_ms(instant) == value:
+        if len(_MINUTES) >= _MOST_MINUTES:
+            _MINUTES.clear()
+        _MINUTES[value[:17]] = instant - int(value[17:19] + value[20:23])
+    return instant
+
+
+def _quick_ms(value: str) -> int | None:
+    """An instant written as `format_ms` does, in a minute that was read before; None for any other."""
+    begin = _MINUTES.get(value[:17])
+    if begin is None or len(value) != 24 or value[19] != "." or value[23] != "Z":
+        return None
+    within = value[17:19] + value[20:23]
+    return begin + int(within) if within.isascii() and within.isdigit() and within < "60" else None
+
+
+def utc_text(value: object) -> str | None:
+    """What `parse_ms` reads, as `format_ms` writes it; None for what is no instant."""
+    if isinstance(value, str) and _quick_ms(value) is not None:
+        return value
+    instant = parse_ms(value)
+    return None if instant is None else format_ms(instant)
 
 
 def _with_offset(text: str) -> str:

@@ -15,10 +15,12 @@ from __future__ import annotations
 import bisect
 import re
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from moon.linear_regex import compiled, engine
+from moon.linear_regex import compiled, engine, latin_1
+from moon.secret_rules import ENCODED
 from moon.text import ANSI_SEQUENCE, DIRECTION, JOINERS, UNSEEN
 
 _GONE = "\0"
@@ -32,12 +34,15 @@ MOST_LAYERS = 4
 
 
 class Reading:
-    """A text, what stands in it as read, and the way back. `data` is the text with one byte for each character."""
+    """A text, what stands in it as read, and the way back. `data` is the text with one byte for each character, `signs`
+    are the numbers of `_SIGNS` that stand in it.
+    """
 
     def __init__(self, text: str, source: _Source | None = None) -> None:
         self.text = text
         self.data = text.encode("latin-1", "replace")
         self._source = source
+        self.signs: list[int] = _signs()(self.data) or []
 
     @property
     def is_undressed(self) -> bool:
@@ -126,15 +131,35 @@ def readings(text: str) -> list[Reading]:
     in its middle looks like a shorter secret to a reading that sees them.
     """
     reading = Reading(with_stand_ins(text))
+    if not reading.signs and text.isascii():
+        return [reading]
     found: list[Reading] = []
     for _ in range(MOST_LAYERS + 1):
-        joined = reading.undressed(_joined(reading))
+        joined = reading.undressed(_joined(reading)) if WRAPPED in reading.signs else reading
         found += [reading] if joined is reading else [reading, joined]
-        inner = reading.undressed(_without_a_layer(reading))
+        is_clothed = CLOTHED in reading.signs or (not reading.text.isascii() and _unseen(reading.text))
+        inner = reading.undressed(_without_a_layer(reading)) if is_clothed else reading
         if inner is reading:
             break
         reading = inner
     return found[::-1]
+
+
+# --- what a text can hold ---------------------------------------------------------------------------------------------
+
+# One pass says which of these stand in a text; what does not is not looked for.
+CLOTHED, WRAPPED, LONG_RUN, BASE64, HEX = range(5)
+TOKEN_RUN = "[A-Za-z0-9+/_=-]{16,}"
+_NAMED = re.compile(r"\(\?P<\w+>")
+
+
+@cache
+def _signs() -> Callable[[bytes], list[int] | None]:
+    made = engine().Set.SearchSet(latin_1(16 << 20))
+    for pattern in (_CLOTHES, _WRAP, TOKEN_RUN, ENCODED["base64"], ENCODED["hex"]):
+        made.Add(_NAMED.sub("(?:", pattern).encode("latin-1"))
+    made.Compile()
+    return made.Match  # type: ignore[no-any-return]
 
 
 # --- one byte for each character --------------------------------------------------------------------------------------
@@ -274,6 +299,12 @@ def _undone_byte(match: re.Match[str]) -> str:
     return _meant(int(match[1], 16), match.group()) if match[1] else _gone(match)
 
 
+# What `_without_a_layer` can undo leaves one of these: controls and backslashes, the rest of a colour code, escapes of
+# addresses, forms, mail and HTML.
+_CLOTHES = (
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\\]|\[[0-9;:]*m|%[0-7][0-9A-Fa-f]|=3D|&(?:#|[A-Za-z]{2})"
+    rf"|{_OF_FORM}|{_OF_QUERY}"
+)
 _ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z]{2,8}));?")
 # Those that can stand in or around a secret; the whole list of names takes longer to import than a search takes.
 _ENTITIES = {

@@ -17,13 +17,12 @@ import importlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from moon.linear_regex import ByteSearch, PatternUnusable, user_pattern
-from moon.readings import Reading, readings, with_stand_ins
+from moon.readings import LONG_RUN, TOKEN_RUN, Reading, readings, with_stand_ins
 from moon.secret_search import Found, Span, search, without_overlap
 
 if TYPE_CHECKING:
@@ -35,12 +34,11 @@ UserPattern = tuple[str, str]
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Redacted:
+class Redacted(NamedTuple):
     """Text without its secrets, and how many of each kind were taken out."""
 
     text: str
-    counts: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    counts: Mapping[str, int] = _NOTHING
 
     @property
     def total(self) -> int:
@@ -88,10 +86,13 @@ class Redactor:
 
     def redact(self, text: str) -> Redacted:
         """Take secrets out of `text`. Raises `EngineMissing` where RE2 is not installed."""
-        counts: Counter[str] = Counter()
         known: dict[str, str] = {}
+        spans = self._first_found(text, known)
+        if not spans:
+            return Redacted(text)  # as most are
+        counts: Counter[str] = Counter()
         for number in range(LAST_ROUND + 1):
-            spans = self._first_found(text, known)
+            spans = spans if number == 0 else self._first_found(text, known)
             if not spans:
                 break
             if number >= WIDE_ROUND:
@@ -99,7 +100,7 @@ class Redactor:
                 spans = [spans[0]._replace(end=end)]
             text = _replace(text, spans)
             counts.update(span.kind for span in spans)
-        return Redacted(text, dict(sorted(counts.items())) if counts else _NOTHING)
+        return Redacted(text, dict(sorted(counts.items())))
 
     def _first_found(self, text: str, known: dict[str, str], depth: int = 0) -> list[Span]:
         """The secrets of the first reading that shows any, by their places in `text`, in order, none in another."""
@@ -116,10 +117,12 @@ class Redactor:
         for rank, (name, pattern) in enumerate(self._patterns, -len(self._patterns) - 1):
             found_here = (match.span() for match in pattern.finditer(text))
             spans += (Span(start, end, name, start, rank) for start, end in found_here)
-        if self._load_engine is not None and _may_hide_a_token(text):
+        if self._load_engine is not None and LONG_RUN in reading.signs and _may_hide_a_token(text):
             spans += _literal_spans(reading.data, self._engine_values(text))
-        known.update(dict(list(found.values.items())[: max(0, MOST_KNOWN - len(known))]))
-        spans += _literal_spans(reading.data, known)
+        if found.values:
+            known.update(dict(list(found.values.items())[: max(0, MOST_KNOWN - len(known))]))
+        if known:
+            spans += _literal_spans(reading.data, known)
         if found.encoded and depth < MOST_ENCODED:
             spans += self._encoded_spans(found, known, depth)
         return _clear_of_markers(text, spans) if spans else spans
@@ -199,7 +202,7 @@ def _kind_of(rule_id: str) -> str:
 # --- where secrets stand in a text ------------------------------------------------------------------------------------
 
 _MARKER = re.compile(r"\[redacted:[a-z0-9-]+\]")
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
+_TOKEN_RUN = re.compile(TOKEN_RUN)
 
 
 def _clear_of_markers(text: str, spans: list[Span]) -> list[Span]:
@@ -216,7 +219,7 @@ def _touches(span: Span, marked: list[tuple[int, int]], begins: list[int]) -> bo
 
 
 def _may_hide_a_token(text: str) -> bool:
-    return any(not run.isdigit() and not run.isalpha() for run in _LONG_RUN.findall(text))
+    return any(not run.isdigit() and not run.isalpha() for run in _TOKEN_RUN.findall(text))
 
 
 def _literal_spans(data: bytes, values: Mapping[str, str]) -> Iterator[Span]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from moon.linear_regex import compiled, engine, latin_1
-from moon.readings import Reading
+from moon.readings import BASE64, HEX, Reading
 from moon.secret_rules import BLOCK_KIND, BLOCK_MARKS, BLOCK_REST, ENCODED, LONGEST_BLOCK, RULES
 
 SHORTEST_REPEATED = 8
@@ -59,13 +59,17 @@ def search(reading: Reading) -> Found:
     """Every secret in this reading that a rule knows, in one pass and one more for each rule that can match."""
     text, data = reading.text, reading.data
     found = Found([], {}, [], set())
-    for number in sorted(_glance()(data) or ()):
+    rules = _glance()(data)
+    if not rules and not reading.signs:
+        return found
+    for number in sorted(rules or ()):
         if number < _BLOCKS:
             _search_rule(number, text, data, found)
         else:
             found.spans.extend(_blocks(data))
-    for encoding in ENCODED:
-        found.encoded.extend(_runs(encoding, data))
+    for encoding, sign in (("base64", BASE64), ("hex", HEX)):
+        if sign in reading.signs:
+            found.encoded.extend(_runs(encoding, data))
     return found
 
 

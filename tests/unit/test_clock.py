@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from moon.clock import LAST_MS, format_ms, local_date, now_ms, parse_ms, zone
+from moon.clock import LAST_MS, format_ms, local_date, now_ms, parse_ms, utc_text, zone
 
 INSTANTS = st.integers(0, LAST_MS)
 
@@ -106,3 +106,19 @@ def test_without_any_zones_the_package_is_named(slim_machine, monkeypatch):
 
 def test_no_name_is_the_machine_s_own_zone():
     assert zone("") is None
+
+
+@given(INSTANTS, st.sampled_from(["{}", "{}0", " {}", "{}Z"]))
+def test_a_minute_that_was_read_before_changes_nothing(instant, form):
+    text = form.format(format_ms(instant))
+    first = parse_ms(text)
+    assert parse_ms(text) == first
+    assert utc_text(text) == (None if first is None else format_ms(first))
+
+
+@pytest.mark.parametrize("end", ["60.000Z", "5x.000Z", "59.0-1Z", "59.000+", "59,000Z", "5٣.000Z", "59.00Z0"])
+def test_an_odd_end_in_a_known_minute_is_read_as_ever(end):
+    assert parse_ms("2026-11-22T06:00:00.000Z") is not None
+    before = parse_ms("2026-11-22T06:01:" + end)  # a minute that was not read
+    parse_ms("2026-11-22T06:01:00.000Z")
+    assert parse_ms("2026-11-22T06:01:" + end) == before

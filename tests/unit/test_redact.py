@@ -435,3 +435,21 @@ def test_a_reading_leads_back_to_where_it_came_from(text: str) -> None:
             start, end = reading.origin(place, place + 1)
             assert last <= start < end <= len(text) or reading.text[place] == ";"
             last = start
+
+
+# What clothes a text, and letters to clothe; long enough for every kind of clothing to come up.
+_PIECES = st.sampled_from(
+    ["\\", "n", "u0041", "x41", "101", "%4", "1", "%", "+", "=", "=3D", "=\n", "&", "amp;", "#65;", "#x41;", "?a="]
+    + ["[", "3", "1m", "\x1b[", "31m", "m", "\0", "\x7f", "\x9b", "\u200b", "\u00ad", "\n", "\r\n", "\n> ", "abcd"]
+    + ["Ab1", "x2=", " ", "é", "\uff21"]
+)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_one_look_says_whether_a_text_can_be_read_in_another_way(text: str) -> None:
+    """The pass over all signs at once leaves nothing out that undoing layer by layer would find."""
+    reading = readings.Reading(readings.with_stand_ins(text))
+    is_other = readings._joined(reading) != reading.text or readings._without_a_layer(reading) != reading.text
+    if is_other:
+        assert reading.signs or not text.isascii()
+        assert len(readings.readings(text)) > 1

@@ -38,6 +38,8 @@ BESIDE = ("-wal", "-shm", "-journal", ".seal", ".sums")
 AGENT_SHIFT = 40
 EPISODE_SHIFT = 6
 EPISODE_ROWS = (1 << EPISODE_SHIFT) - 1
+# FTS5 merges what it wrote in pieces when it has so many of a size; `index_tidying` merges the rest.
+MERGE_FROM = 8
 EPISODE_PAUSE_MS = 6 * 3600 * 1000
 
 SCHEMA = """
@@ -180,6 +182,7 @@ def _create(connection: sqlite3.Connection) -> None:
     _tune(connection, writable=True)
     connection.executescript(
         f"BEGIN IMMEDIATE; {SCHEMA} INSERT INTO state VALUES (1, 0, '', 0, 0, '{signature()}'); "
+        f"INSERT INTO words (words, rank) VALUES ('automerge', {MERGE_FROM}); "
         f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from moon.clock import parse_ms
 from moon.fulltext.event_ids import Stored, stored
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_PAUSE_MS, EPISODE_ROWS, EPISODE_SHIFT
-from moon.fulltext.index_rows import Kind, MessageRow, SegmentSource
+from moon.fulltext.index_rows import MessageRow, SegmentSource
 from moon.fulltext.languages import row_entry
 from moon.fulltext.stored_text import TextWriter, digest_of
 
@@ -46,7 +46,9 @@ class Filling:
             (source.sha256, self.session, source.archive_path),
         )
         self.segment = self._number("SELECT last_insert_rowid()")
-        self.kinds = {Kind(*row[1:]): row[0] for row in self.run("SELECT id, role, tool, language FROM kind")}
+        self.kinds: dict[tuple[str, str, str], int] = {
+            row[1:]: row[0] for row in self.run("SELECT id, role, tool, language FROM kind")
+        }
         self.episode, self.used, self.last_at, self.language = self._last_episode()
         self.in_episode = self.earliest = self.latest = 0
         self.added = self.text_bytes = 0
@@ -115,19 +117,17 @@ class Filling:
             self.words.append((number, entry.terms))
             text = part.encode()
             self.text_bytes += len(text)
-            kind = self._kind(row.role, row.tool or "", entry.language)
+            named = (row.role, row.tool or "", entry.language)
+            kind = self.kinds.get(named) or self._new_kind(named)
             self.messages.append((number, event, row.line, kind, at, digest_of(text), size, self.pack(text)))
             self.spoken[entry.language] += 1
         if len(self.messages) > first + 1:
             # Every part knows how long the whole message is: a long one holds many words by chance.
             self.messages[first:] = [(*each[:6], size, each[7]) for each in self.messages[first:]]
 
-    def _kind(self, *named: str) -> int:
-        kind = Kind(*named)
-        number = self.kinds.get(kind)
-        if number is None:
-            self.run("INSERT INTO kind (role, tool, language) VALUES (?, ?, ?)", kind)
-            number = self.kinds[kind] = self._number("SELECT last_insert_rowid()")
+    def _new_kind(self, named: tuple[str, str, str]) -> int:
+        self.run("INSERT INTO kind (role, tool, language) VALUES (?, ?, ?)", named)
+        number = self.kinds[named] = self._number("SELECT last_insert_rowid()")
         return number
 
     def _next_number(self, at: int) -> int:
@@ -178,6 +178,10 @@ class Filling:
 
 def parts(text: str) -> Iterator[str]:
     """A text in parts of about `PART_CHARS`, cut at a line end or a space where there is one."""
+    if len(text) <= PART_CHARS:  # as most are
+        if text := text.strip():
+            yield text
+        return
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         yield from parts(text[:HEAD_CHARS])
         yield from parts(text[-TAIL_CHARS:])

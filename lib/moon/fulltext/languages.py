@@ -92,6 +92,8 @@ NO_WORD = "\u2205"
 _ESCAPED = re.compile(r"\\[nrt]([^\W_]+)")
 # Words written as one, as programmers do (`getUserName`), can also be found by their parts; not what is only encoded.
 _JOINED = re.compile(r"\b(?=[A-Za-z]{4,40}\b)[A-Za-z]*[a-z][A-Z][A-Za-z]*")
+_JOINS = b"aA"
+_CASES = bytes(ord("a") if 97 <= code <= 122 else ord("A") if 65 <= code <= 90 else 32 for code in range(256))
 _SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _STEMMED_CHARS = 64
 _CACHED_WORDS = 200_000
@@ -202,11 +204,12 @@ def entry_of(text: str, language: str) -> Entry:
 
 
 def _entry(found: Sequence[str], language: str) -> Entry:
-    every = [*map(_stems(language).__getitem__, found)]
-    # A run of an unspaced script is many terms in one piece.
-    if any(" " in each for each in every):
-        every = " ".join(every).split()
-    return Entry(language, " ".join(dict.fromkeys(every)) or NO_WORD, len(every) or 1)
+    stems = _stems(language).__getitem__
+    joined, size = " ".join({*map(stems, {*found})}), len(found)
+    if not joined.isascii() and UNSPACED.search(joined):
+        every = " ".join(map(stems, found)).split()  # a run of an unspaced script is many terms in one piece
+        joined, size = " ".join({*every}), len(every)
+    return Entry(language, joined or NO_WORD, size or 1)
 
 
 def index_terms(text: str, language: str) -> list[str]:
@@ -219,7 +222,9 @@ def row_words(text: str) -> list[str]:
     the end, without its letter, and so do the parts of joined words.
     """
     again = _ESCAPED.findall(text) if "\\" in text else []
-    again += [_SEAM.sub(" ", each) for each in dict.fromkeys(_JOINED.findall(text))]
+    # Where no capital follows a small letter, which most texts show at once, the pattern need not look.
+    if _JOINS in text.encode("ascii", "replace").translate(_CASES):
+        again += [_SEAM.sub(" ", each) for each in dict.fromkeys(_JOINED.findall(text))]
     return accented_words(" ".join([text, *again]) if again else text)
 
 
@@ -296,19 +301,28 @@ def guess(text: str, before: str = "", among: Collection[str] = LANGUAGES) -> st
 
 def _guess(found: Sequence[str], before: str, among: Collection[str] = LANGUAGES) -> str:
     sample = set(found)
-    if not "".join(found).isascii():
+    is_ascii = "".join(found).isascii()
+    if not is_ascii:
         sample = {word for each in found for word in cut(bare(each))}
     if before and len(stop_words(before) & sample) > _PLAIN_SHARE * len(sample):
         return before
     sample = {word for word in sample if not word.isdigit()}
     if not sample:
         return before
-    script = _main_script(sample)
-    possible = tuple(code for code, (written_in, _) in LANGUAGES.items() if written_in == script and code in among)
+    script = "Latin" if is_ascii else _main_script(sample)
+    possible = _written_in(script, None if among is LANGUAGES else tuple(among))
     kept = before if before in possible or (script, before) == ("Han", "ja") else ""
-    found = _by_stop_words(sample, possible, kept) if len(possible) > 1 else ""
+    told = _by_stop_words(sample, possible, kept) if len(possible) > 1 else ""
     usual = possible[0] if possible and script != "Latin" else ""
-    return found or kept or usual
+    return told or kept or usual
+
+
+@functools.cache
+def _written_in(script: str, among: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The languages of a script, those that come first when nothing tells more before the others."""
+    return tuple(
+        code for code, (written_in, _) in LANGUAGES.items() if written_in == script and (among is None or code in among)
+    )
 
 
 def _main_script(sample: Collection[str]) -> str:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from moon.clock import format_ms, parse_ms
+from moon.clock import utc_text
 from moon.openclaw.transcript_store import storable
 
 TOGETHER_BYTES = 4 << 20
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """One readable part of an event: a text, a tool call with its arguments, or a tool's result."""
 
     role: str
@@ -28,8 +26,7 @@ class Piece:
     tool: str | None = None
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """An event line, read. `timestamp` is RFC 3339 in UTC or None; `pieces` is empty for events that say nothing."""
 
     id: str
@@ -41,26 +38,40 @@ class Event:
 
 def parse(line: bytes) -> Event | None:
     """Read an event line; None when it is not a JSON object."""
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(entry, dict):
+    entry = _object(line)
+    if entry is None:
         return None
     kind = _text(entry.get("type"))
     message = entry.get("message")
     message = message if isinstance(message, dict) else {}
     role = _text(message.get("role")) if kind == "message" else kind
-    when = parse_ms(entry.get("timestamp"))
-    if when is None:
-        when = parse_ms(message.get("timestamp"))
     return Event(
-        id=_text(entry.get("id")),
-        type=kind,
-        timestamp=None if when is None else format_ms(when),
-        role=role,
-        pieces=tuple(piece for piece in _pieces(kind, role, entry, message) if piece.text.strip()),
+        _text(entry.get("id")),
+        kind,
+        utc_text(entry.get("timestamp")) or utc_text(message.get("timestamp")),
+        role,
+        tuple([piece for piece in _pieces(kind, role, entry, message) if piece.text.strip()]),
     )
+
+
+_decode = json.JSONDecoder().raw_decode
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line; None when it is none."""
+    try:
+        text = line.decode()
+        entry, end = _decode(text)
+        if end == len(text):
+            return entry if isinstance(entry, dict) else None
+    except (ValueError, RecursionError):
+        pass
+    # White space around it, or another encoding: both are looked for here, which takes as long as all else.
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
 
 
 def _pieces(kind: str, role: str, entry: dict[str, Any], message: dict[str, Any]) -> Iterator[Piece]:
@@ -106,11 +117,8 @@ def _text(value: Any) -> str:
 
 def event_id(line: bytes) -> str:
     """The `id` of an event line; empty when it has none or is not JSON."""
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return ""
-    return _text(entry.get("id")) if isinstance(entry, dict) else ""
+    entry = _object(line)
+    return "" if entry is None else _text(entry.get("id"))
 
 
 def event_ids(lines: Sequence[bytes]) -> list[str]:
