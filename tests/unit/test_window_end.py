@@ -21,7 +21,7 @@ def test_the_last_words_stand_in_their_order_with_who_said_them():
 
 
 def test_a_call_stands_with_the_end_of_its_result():
-    end = end_of(said((CALL, "exec make test"), (RESULT, "collecting\n" * 50 + "3 failed\nexit 1")), ROOM)
+    end = end_of(said((CALL, "exec make test"), (RESULT, "collecting\n" * 50 + "3 failed\n\nexit 1\n")), ROOM)
     assert end.now == ["you ran: exec make test → 3 failed / exit 1"]
     assert end.waiting == []
 
@@ -81,6 +81,14 @@ def test_a_question_that_was_answered_waits_no_more():
 def test_the_room_is_kept_whatever_is_pasted(text):
     end = end_of(said(*[(role, text) for _ in range(20) for role in (USER, ASSISTANT, CALL, RESULT)]), 200)
     assert end.now and token_estimate("\n".join(end.now)) <= 220
+
+
+def test_of_a_pasted_log_stand_its_first_lines_and_the_last():
+    log = "\n".join(f"10:{at:02} GET /part/{at} 200" for at in range(60))
+    (line,) = end_of(said((USER, f"What did the crawler do?\n{log}\nAny failure?")), ROOM).now
+    assert line == (
+        "user: What did the crawler do? 10:00 GET /part/0 200 10:01 GET /part/1 200 [… 58 lines …] Any failure?"
+    )
 
 
 def test_code_in_an_answer_is_named_only():

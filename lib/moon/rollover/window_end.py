@@ -18,6 +18,8 @@ LONGEST_CALL = 240
 LONGEST_RESULT = 160
 # No single entry takes more of the room than this, however small the room.
 MOST_OF_ROOM = 0.5
+MOST_LINES = 12
+FIRST_LINES = 3
 MOST_ENTRIES = 10
 MOST_CALLS = 4
 # A user's last message of fewer words, which asks nothing, is a farewell.
@@ -89,17 +91,25 @@ def _shown(entry: Said | _Call, longest: int) -> str:
     if isinstance(entry, _Call):
         call = _cut(one_line(entry.call), min(LONGEST_CALL, longest), 0.7)
         return f"you ran: {call} → {_outcome(entry.result, longest)}"
-    text = one_line(_CODE.sub(" [code] ", entry.text))
+    text = one_line(_without_pastes(_CODE.sub(" [code] ", entry.text)))
     # A request says at its beginning what it is about; an answer says at its end what comes next.
     head = 0.7 if entry.role == USER else 0.4
     return f"{'user' if entry.role == USER else 'you'}: {_cut(text, min(LONGEST_WORDS, longest), head)}"
+
+
+def _without_pastes(text: str) -> str:
+    """A text of many lines by its first and last ones: between them lies what was pasted or listed."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) <= MOST_LINES:
+        return text
+    return "\n".join([*lines[:FIRST_LINES], f"[… {len(lines) - FIRST_LINES - 1} lines …]", lines[-1]])
 
 
 def _outcome(result: str | None, longest: int) -> str:
     """The last lines of a result, where errors and totals stand."""
     if result is None:
         return "no result"
-    last = one_line(" / ".join(result.strip().splitlines()[-2:]))
+    last = one_line(" / ".join([line.strip() for line in result.splitlines() if line.strip()][-2:]))
     return _cut(last, min(LONGEST_RESULT, longest), 0.5) or "nothing printed"
 
 
