@@ -263,7 +263,7 @@ def quality(chats: Iterable[Chat], length: int) -> Quality:
             found.characters += sum(len(turn.text) for turn in turns)
             prose = [text for name in LISTS if name not in LITERAL for text in lists[name]]
             found.prose += len(prose)
-            found.fragments += sum(map(is_fragment, prose))
+            found.fragments += sum(is_fragment(line, turns) for line in prose)
             found.foreign += len(foreign((text for texts in lists.values() for text in texts), turns))
     return found
 

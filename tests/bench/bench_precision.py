@@ -55,17 +55,13 @@ class Tally:
     characters: int = 0
     spoken: int = 0
     seconds: float = 0.0
+    fragments: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
         """The lists that have lines."""
         return list(dict.fromkeys(each.list_name for each in self.verdicts))
-
-    @property
-    def fragments(self) -> list[str]:
-        """The lines of prose that are not whole."""
-        return [each.line for each in self.verdicts if each.list_name not in LITERAL and is_fragment(each.line)]
 
     def share(self, list_name: str) -> tuple[float, int]:
         """The share of right lines in a list, and how many lines there are."""
@@ -84,6 +80,8 @@ class Tally:
         self.characters += sum(map(len, texts))
         self.spoken += sum(len(turn.text) for turn in window.turns)
         self.foreign += foreign(texts, window.turns)
+        prose = [item.text for name, items in lists.items() if name not in LITERAL for item in items]
+        self.fragments += [text for text in prose if is_fragment(text, window.turns)]
         lines = [_grams(text) for text in texts]
         marked = [each for each in known if each.statement.lists - {"commands"}]
         self.marked += len(marked)

@@ -10,14 +10,26 @@ from moon.fulltext.words import words
 
 # A word that two said things may be joined by ("March 31, was March 15") is no content.
 SHORTEST_CONTENT = 4
-_BEGINS_INSIDE = re.compile(r"[a-z]+[,;]? |[,;.)\]]")
+WORDS_TO_FIND = 5
+_BEGINS_SMALL = re.compile(r"[a-z]+[,;]? ")
+_BROKEN_OFF = (",", ";", ".", ")", "]")
+# What stands before a sentence: nothing, a line end, the end of another one, a picture; list signs and quotes between.
+_BORDER = re.compile(r"(?:\A|\n|[.!?…:]|[\u2190-\u2bff\U0001f000-\U0001faff])[\s*>\"'(\[\d.)-]*\Z")
 _ENDS_INSIDE = (":", ",", ";", "(", " and", " or", " the")
 
 
-def is_fragment(line: str) -> bool:
-    """Does a line begin in the middle of a sentence, or end before what it announces?"""
+def is_fragment(line: str, turns: Iterable[Turn]) -> bool:
+    """Does a line begin in the middle of a sentence of these turns, or end before what it announces?"""
     text = line.strip()
-    return bool(_BEGINS_INSIDE.match(text)) or text.endswith(_ENDS_INSIDE)
+    if text.endswith(_ENDS_INSIDE) or text[:1] in _BROKEN_OFF:
+        return True
+    return bool(_BEGINS_SMALL.match(text)) and not any(_begins_sentence(text, turn.text) for turn in turns)
+
+
+def _begins_sentence(line: str, text: str) -> bool:
+    """Whether a line stands in a text where a sentence begins: some people write those small."""
+    start = r"\s+".join(map(re.escape, line.split()[:WORDS_TO_FIND]))
+    return any(_BORDER.search(text[: found.start()]) for found in re.finditer(start, text))
 
 
 def foreign(lines: Iterable[str], turns: Iterable[Turn]) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
 from moon.distill.distillation import Item
+from moon.distill.turns import Turn
 
 BENCH = Path(__file__).parents[1] / "bench"
 TEXT = """name: sample
@@ -75,6 +77,18 @@ def test_commands_and_identifiers(judged):
 def test_words_that_nobody_said_are_counted(judged):
     assert judged("decisions", "We take Postgres on db-3, was MySQL.")[1].foreign
     assert not judged("decisions", "We take Postgres on db-3, was db-3.")[1].foreign
+
+
+def test_a_fragment_is_told_from_a_sentence_that_somebody_writes_small(judged, monkeypatch):
+    assert not judged("decisions", "We take Postgres on db-3.")[1].fragments
+    cut = ["take Postgres on db-3.", "I still have to open the", ", or should we ask Pia?"]
+    assert judged("decisions", *cut)[1].fragments == cut
+    lines = importlib.import_module("lines")
+    turn = Turn("e0", "user", "the nas beeps. ok allow port 22\n- then a new disk")
+    assert not any(
+        lines.is_fragment(line, [turn]) for line in ("the nas beeps.", "ok allow port 22", "then a new disk")
+    )
+    assert lines.is_fragment("nas beeps. ok allow", [turn])
 
 
 def test_the_labelled_sessions_can_be_read(bench):
