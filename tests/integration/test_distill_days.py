@@ -28,7 +28,7 @@ def moon(tmp_path: Path) -> Moon:
 def blocks(moon: Moon) -> dict[str, list[str]]:
     """Memory file → the names of the records whose blocks it holds, in order."""
     found = {}
-    for path in sorted(moon.home.memory.glob("*.md")):
+    for path in sorted(moon.home.memory.glob("2*.md")):
         lines = path.read_text().splitlines()
         found[path.stem] = [line.split()[2] for line in lines if line.startswith("<!-- moon:begin")]
     return found

@@ -604,3 +604,59 @@ def test_a_quotation_is_not_torn() -> None:
         "Then she left.",
         "Ms. Roe stayed.",
     ]
+
+
+@pytest.mark.parametrize(
+    "piece", ["Dr. ", '"a. B ', "am 14. May ", "how ensure to x, ", "I did it, and I saw 5, but ", "print( a = "]
+)
+def test_text_that_no_rule_expects_ends_too(piece: str) -> None:
+    made = distill_locally([Turn("e1", "user", piece * (40_000 // len(piece)))], 2000)
+    assert sum(len(item.text) for items in made.lists.values() for item in items) <= 2000
+
+
+def test_a_poem_and_mere_tool_calls_make_no_memory() -> None:
+    poem = "Über allen Gipfeln\nIst Ruh,\nIn allen Wipfeln\nSpürest du\nKaum einen Hauch;\nWarte nur, balde\nRuhest du auch."
+    assert distill_locally(talk(("user", poem), ("assistant", "Beautiful."))).is_empty
+    calls = [
+        (role, f"exec ls /srv/{n}" if role == "call" else "total 3") for n in range(50) for role in ("call", "result")
+    ]
+    assert distill_locally(talk(*calls)).is_empty
+
+
+def test_three_languages_in_one_chat_are_each_understood() -> None:
+    lists = lists_of(
+        ("user", "Wir treffen uns am 14. September um 18:30 Uhr in Halle 3, das kostet 450 Euro."),
+        ("assistant", "Notiert."),
+        ("user", "La reserva es ALB-2207, pagamos 25 euros por noche."),
+        ("assistant", "Claro."),
+        ("user", "Never send mails in German to Elif."),
+    )
+    assert lists["summary"] == [
+        "Wir treffen uns am 14. September um 18:30 Uhr in Halle 3, das kostet 450 Euro.",
+        "La reserva es ALB-2207, pagamos 25 euros por noche.",
+    ]
+    assert lists["rules"] == ["Never send mails in German to Elif."]
+
+
+def test_what_an_assistant_would_do_is_told_from_what_its_tools_bore_out() -> None:
+    said = "I moved the 42 backups to /srv/cold."
+    worked = lists_of(("user", "Move them."), ("call", "exec mv a b"), ("result", "ok"), ("assistant", said))
+    assert any(said in text for name in ("milestones", "summary") for text in worked[name])
+    proposed = lists_of(("user", "What now?"), ("assistant", "I'd move the 42 backups to /srv/cold."))
+    assert not [text for name in ("decisions", "milestones", "summary") for text in proposed[name]]
+
+
+def test_code_that_stands_without_fences_is_no_line() -> None:
+    text = (
+        'We decided to use port 8443.\nprint("The bug was fixed in step 2")\n$ grep -n decided notes.txt\nx = decide(5)'
+    )
+    lists = lists_of(("user", text))
+    assert lists["decisions"] == ["We decided to use port 8443."]
+    assert not [
+        line for name in LISTS[:5] for line in lists[name] if "print" in line or "grep" in line or "x =" in line
+    ]
+
+
+def test_a_wrapped_sentence_is_one_line() -> None:
+    text = "We decided to keep the old pump of the greenhouse until the end of the\nsummer, because the new one is too loud."
+    assert lists_of(("user", text))["decisions"] == [text.replace("\n", " ")]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moon.distill import daily_memory
+from moon.distill import daily_memory, standing_rules, told_lines
 from moon.distillations import LISTS
 from moon.errors import MoonError
 
@@ -125,7 +125,9 @@ def test_mode_and_link_of_the_file_stay(tmp_path: Path) -> None:
     real.write_text("mine\n")
     real.chmod(0o640)
     (tmp_path / "2026-11-20.md").symlink_to(real)
-    daily_memory.write_block(tmp_path, SHA, daily_memory.render_block(make_record(), "UTC"), "2026-11-20")
+    daily_memory.write_block(
+        tmp_path / "2026-11-20.md", SHA, daily_memory.render_block(make_record(), "UTC"), "2026-11-20"
+    )
     assert (tmp_path / "2026-11-20.md").is_symlink()
     assert real.read_text().startswith("mine\n")
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
@@ -133,7 +135,7 @@ def test_mode_and_link_of_the_file_stay(tmp_path: Path) -> None:
 
 
 def test_a_new_file_is_private(tmp_path: Path) -> None:
-    path = daily_memory.write_block(tmp_path / "memory", SHA, "block\n", "2026-11-20")
+    path = daily_memory.write_block(tmp_path / "memory" / "2026-11-20.md", SHA, "block\n", "2026-11-20")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [each.name for each in path.parent.iterdir()] == ["2026-11-20.md"]
@@ -151,11 +153,68 @@ def test_words_that_another_program_adds_meanwhile_are_kept(tmp_path: Path, monk
         return look(target)
 
     monkeypatch.setattr(daily_memory, "_look", look_and_write)
-    daily_memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
+    daily_memory.write_block(tmp_path / "2026-11-20.md", SHA, "block\n", "2026-11-20")
     assert path.read_text() == "mine\nadded just now\n\nblock\n"
 
 
 def test_a_file_that_never_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily_memory, "_replace", lambda *_: False)
     with pytest.raises(MoonError, match="changes all the time"):
-        daily_memory.write_block(tmp_path, SHA, "block\n", "2026-11-20")
+        daily_memory.write_block(tmp_path / "2026-11-20.md", SHA, "block\n", "2026-11-20")
+
+
+def test_a_rule_stands_once_in_the_file_of_rules_with_where_it_comes_from(tmp_path: Path) -> None:
+    first = make_record(rules=["Never deploy on Fridays.", "Answer in English."])
+    again = make_record(archive_sha256=OTHER, last_event_at="2026-11-23T10:00:00Z", rules=["never deploy on fridays"])
+    standing_rules.keep_rules(tmp_path, first, "UTC")
+    assert standing_rules.keep_rules(tmp_path, again, "UTC")("Never deploy on Fridays!")
+    text = standing_rules.standing_file(tmp_path).read_text()
+    assert text.count("deploy on") == 1
+    assert f"- Answer in English. · 2026-11-20 · agent:main:main · `{SHA[:12]}`" in text
+    assert stat.S_IMODE(standing_rules.standing_file(tmp_path).stat().st_mode) == 0o600
+    standing_rules.keep_rules(tmp_path, first, "UTC")
+    assert standing_rules.standing_file(tmp_path).read_text() == text
+
+
+def test_rules_of_a_record_made_anew_replace_those_it_had_and_nothing_else(tmp_path: Path) -> None:
+    path = standing_rules.standing_file(tmp_path)
+    path.write_text("Mine.\n")
+    standing_rules.keep_rules(tmp_path, make_record(rules=["Never deploy on Fridays."]), "UTC")
+    standing_rules.keep_rules(tmp_path, make_record(archive_sha256=OTHER, rules=["Answer in English."]), "UTC")
+    standing_rules.keep_rules(tmp_path, make_record(rules=["Never deploy on Mondays."]), "UTC")
+    text = path.read_text()
+    assert text.startswith("Mine.\n\n")
+    assert [rule.text for rule in standing_rules.rules_in(text.encode())] == [
+        "Answer in English.",
+        "Never deploy on Mondays.",
+    ]
+
+
+def test_without_rules_there_is_no_file_of_rules(tmp_path: Path) -> None:
+    standing_rules.keep_rules(tmp_path, make_record(), "UTC")
+    assert not standing_rules.standing_file(tmp_path).exists()
+
+
+def test_what_an_earlier_day_tells_is_not_told_again_and_a_new_figure_is(tmp_path: Path) -> None:
+    old = make_record(decisions=["The deadline of the garden project is March 15.", "Use the blue folder."])
+    block = daily_memory.render_block(old, "UTC")
+    daily_memory.write_block(daily_memory.day_file(tmp_path, "2026-11-20"), SHA, block, "2026-11-20")
+    new = ["The deadline of the garden project is March 31.", "use the blue folder"]
+    record = make_record(archive_sha256=OTHER, decisions=new, open_tasks=["Use the blue folder."])
+    told = told_lines.told_before(tmp_path, "2026-11-23", OTHER, block)
+    text = daily_memory.render_block(record, "UTC", lambda name, line: told.holds(line))
+    assert "March 31" in text
+    assert "- use the blue folder" not in text
+    assert "- Use the blue folder." in text
+
+
+def test_a_block_does_not_fold_what_only_it_or_a_later_one_tells(tmp_path: Path) -> None:
+    path = daily_memory.day_file(tmp_path, "2026-11-20")
+    first = daily_memory.render_block(make_record(), "UTC")
+    later = make_record(
+        archive_sha256=OTHER, first_event_at="2026-11-20T11:00:00Z", last_event_at="2026-11-20T12:00:00Z"
+    )
+    for sha, block in ((OTHER, daily_memory.render_block(later, "UTC")), (SHA, first)):
+        daily_memory.write_block(path, sha, block, "2026-11-20")
+    assert not told_lines.told_before(tmp_path, "2026-11-20", SHA, first).holds("Use the blue folder.")
+    assert told_lines.told_before(tmp_path, "2026-11-20", OTHER, "").holds("Use the blue folder.")

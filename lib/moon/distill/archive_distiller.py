@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from moon import schema
 from moon.clock import now_text
 from moon.config import Config
-from moon.distill import daily_memory
+from moon.distill import daily_memory, standing_rules, told_lines
 from moon.distill.archive_units import ArchiveUnit, Step
 from moon.distill.distiller import Result
 from moon.distill.turns import Turn
@@ -104,15 +104,27 @@ def _leave_old_day(home: Home, config: Config, before: DistillationRecord | None
     """
     path = before.get("memory_file") if before else None
     day = daily_memory.day_of(record, config.timezone)
+    folder = _memory_folder(home, config)
     if path and (not says_something(record) or Path(path).name != f"{day}.md"):
-        daily_memory.remove_block(_memory_folder(home, config) / Path(path).name, record["archive_sha256"])
+        daily_memory.remove_block(folder / Path(path).name, record["archive_sha256"])
+    if path and not says_something(record):
+        standing_rules.keep_rules(folder, record, config.timezone)
 
 
 def write_memory(home: Home, config: Config, record: DistillationRecord) -> None:
-    """Write the record's block and note in the record where it stands."""
-    block = daily_memory.render_block(record, config.timezone)
-    day = daily_memory.day_of(record, config.timezone)
-    path = daily_memory.write_block(_memory_folder(home, config), record["archive_sha256"], block, day)
+    """Write the record's rules and its block, and note in the record where the block stands."""
+    folder, sha, day = (
+        _memory_folder(home, config),
+        record["archive_sha256"],
+        daily_memory.day_of(record, config.timezone),
+    )
+    is_known_rule = standing_rules.keep_rules(folder, record, config.timezone)
+    whole = daily_memory.render_block(record, config.timezone)
+    told = told_lines.told_before(folder, day, sha, whole)
+    block = daily_memory.render_block(
+        record, config.timezone, lambda name, line: told.holds(line) or (name == "rules" and is_known_rule(line))
+    )
+    path = daily_memory.write_block(daily_memory.day_file(folder, day), sha, block, day)
     record["memory_file"] = str(path)
     _write(home, record)
 

@@ -49,10 +49,10 @@ def choose(lines: Iterable[Line], room: float) -> Distillation:
     `lines` in the order of the conversation. In each list what was said together stands together, the best first.
     """
     choice = _Choice(list(lines), room)
-    first = [number for number, line in enumerate(choice.lines) if line.first]
-    choice.take(
-        first, max([room * FIRST_SHARE, *(_cost(choice.lines[number]) for number in first[:1])]), FIRST_LENGTH_COUNTS
-    )
+    standing = [number for number, line in enumerate(choice.lines) if line.standing]
+    choice.take(standing, max([room * FIRST_SHARE, *map(choice.cost, standing[:1])]), FIRST_LENGTH_COUNTS)
+    labelled = [number for number, line in enumerate(choice.lines) if line.labelled]
+    choice.take(labelled, room * FIRST_SHARE - choice.used, FIRST_LENGTH_COUNTS)
     choice.take(range(len(choice.lines)), room, LENGTH_COUNTS)
     return Distillation.of(choice.lists())
 
@@ -70,9 +70,18 @@ class _Choice:
         self._words: list[frozenset[str]] = []
         self._told = ""
 
+    @property
+    def used(self) -> float:
+        """How many characters are taken."""
+        return self._room - self._left
+
+    def cost(self, number: int) -> int:
+        """How many characters a line takes."""
+        return _cost(self.lines[number])
+
     def take(self, numbers: Iterable[int], room: float, length_counts: float) -> None:
         """Take lines while they add something and fit into `room` characters of what is left."""
-        until = self._left - min(room, self._left)
+        until = self._left - min(max(room, 0.0), self._left)
         waiting = [
             (-self._density(self.lines[number], length_counts), number)
             for number in numbers

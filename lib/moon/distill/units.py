@@ -16,6 +16,7 @@ MAX_JOINED = 170
 # What is shorter says little without the sentence beside it.
 SHORT = 28
 LONGEST_QUOTE = 300
+LONGEST_ABBREVIATION = 20
 # "That is a rule for all of us." says nothing without the sentence before it.
 _POINTS_BACK = re.compile(r"(?i)(?:that(?:'s| is)|(?:write|put|note) (?:that|this|it)) [^.!?]{0,40}[.!]?$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
@@ -121,7 +122,12 @@ def _belongs(said: str, sentence: str) -> bool:
         return False
     if _POINTS_BACK.match(sentence):
         return True
-    if len(said) + len(sentence) >= MAX_JOINED or min(len(said), len(sentence)) > SHORT:
+    if len(said) + len(sentence) >= MAX_JOINED:
+        return False
+    # What follows a label in the same line is labelled too.
+    if label_of(said):
+        return True
+    if min(len(said), len(sentence)) > SHORT:
         return False
     return not (_has_purpose(said) and _has_purpose(sentence))
 
@@ -235,6 +241,7 @@ def _abbreviation() -> re.Pattern[str]:
 
 def _is_abbreviated(text: str, following: str) -> bool:
     """Whether the full stop at the end belongs to a short form, to an initial or to a day: "am 14. September"."""
+    text = text[-LONGEST_ABBREVIATION:]
     if _abbreviation().search(text) or _INITIAL.search(text):
         return True
     return bool(_DAY.search(text) and (cue("month").match(following) or _DAY_OF.search(text)))

@@ -26,7 +26,7 @@ from moon.distill.values import Value, values_in
 
 # How much a value counts by whose word it is. What an assistant lays out for others are examples and plans.
 SPEAKERS = {USER: 1.0, SUMMARY: 0.8, ASSISTANT: 0.4}
-REPORTED = 1.5
+REPORTED = 1.0
 # A value that was named before is known; one that only a reply takes up is the other's.
 SEEN, TAKEN_UP, ASKED, SUPPOSED, IMPERSONAL, HAPPENS, NEWER = 0.35, 0.2, 0.6, 0.4, 0.8, 1.2, 1.5
 NAME, HAPPENED = 0.25, 0.5
@@ -37,8 +37,8 @@ LEAST_GIST = 0.2
 GISTS = 60
 EXCLAMATION = 90
 GIST_WORDS, VALUE_WORDS = 4, 2
-COMMAND = 1.2
-IDENTIFIER = 0.35
+COMMAND = 1.6
+IDENTIFIER = .5
 IDENTIFIERS_RANKED = 300
 # An identifier that only a tool printed, and only once or twice, is left out.
 LEAST_IDENTIFIER = 0.2
@@ -55,8 +55,10 @@ class Line:
     fit: float
     words: frozenset[str]
     values: tuple[tuple[str, float], ...] = ()
-    first: bool = False
-    """What a user laid down for good, or its writer labelled."""
+    standing: bool = False
+    """What a user laid down for good."""
+    labelled: bool = False
+    """What its writer put under a label."""
 
 
 class Known:
@@ -122,7 +124,8 @@ def _line(
             judged[1].score,
             words,
             values,
-            is_standing(unit) or judged[1].score >= LABELLED,
+            is_standing(unit),
+            judged[1].score >= LABELLED,
         )
     if session.is_revoked(unit.turn, unit.text):
         return None
@@ -181,6 +184,11 @@ def _values(unit: Unit, text: str, session: Session, known: Known) -> tuple[tupl
     return tuple((each, worth * share) for each, worth in found.items())
 
 
+def _vouches(unit: Unit, speaks: bool, session: Session) -> bool:
+    """Whether an assistant tells what is so: of itself, or after its tools ran. What it would do is not so."""
+    return (speaks or unit.turn in session.reports) and not cue("proposal").search(unit.text)
+
+
 def _happened(text: str) -> dict[str, float]:
     """When something was that somebody tells of themselves: "I joined a group last week"."""
     if not cue("speaker").match(without_lead_in(text)):
@@ -193,7 +201,7 @@ def _stated(unit: Unit, session: Session) -> float:
     """How far somebody states what they say as so: not asked, supposed, or only taken up from the other."""
     factor = backed(unit, session)
     speaks = bool(cue("speaker").search(unit.text))
-    if factor < LEAST_BACKED or (unit.role == ASSISTANT and not speaks and unit.turn not in session.reports):
+    if factor < LEAST_BACKED or (unit.role == ASSISTANT and not _vouches(unit, speaks, session)):
         return 0.0
     factor *= REPORTED if unit.turn in session.reports else 1.0 if speaks else IMPERSONAL
     factor *= NEWER if cue("newer").search(unit.text) else HAPPENS if cue("change").search(unit.text) else 1.0
