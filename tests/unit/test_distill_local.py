@@ -615,7 +615,7 @@ def test_text_that_no_rule_expects_ends_too(piece: str) -> None:
 
 
 def test_a_poem_and_mere_tool_calls_make_no_memory() -> None:
-    poem = "Über allen Gipfeln\nIst Ruh,\nIn allen Wipfeln\nSpürest du\nKaum einen Hauch;\nWarte nur, balde\nRuhest du auch."
+    poem = "Über allen Gipfeln\nIst Ruh,\nIn allen Wipfeln\nSpürest du\nKaum einen Hauch;\nRuhest du auch."
     assert distill_locally(talk(("user", poem), ("assistant", "Beautiful."))).is_empty
     calls = [
         (role, f"exec ls /srv/{n}" if role == "call" else "total 3") for n in range(50) for role in ("call", "result")
@@ -658,5 +658,5 @@ def test_code_that_stands_without_fences_is_no_line() -> None:
 
 
 def test_a_wrapped_sentence_is_one_line() -> None:
-    text = "We decided to keep the old pump of the greenhouse until the end of the\nsummer, because the new one is too loud."
+    text = "We decided to keep the old pump of the greenhouse until the end\nof summer, because the new one is loud."
     assert lists_of(("user", text))["decisions"] == [text.replace("\n", " ")]

@@ -47,6 +47,8 @@ def clauses(sentence: str) -> Iterator[str]:
 def stands_alone(text: str) -> bool:
     """Whether words before a border are a statement of their own, not the beginning of one."""
     text = without_lead_in(text.strip())
+    joiner = cue("joiner").match(text)
+    text = text[joiner.end() :].lstrip(" ,") if joiner else text
     if len(text) < LEAST or text.count(" ") < 2 or text.count("(") != text.count(")") or text.count('"') % 2:
         return False
     return not any(cue(name).match(text) for name in ("dependent", "request", "question"))

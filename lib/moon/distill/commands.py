@@ -102,4 +102,4 @@ def _worth(command: _Known, turns: int) -> float:
     worth += 0.4 * command.last / max(1, turns)
     if command.doubtful:
         worth *= 0.6
-    return worth * (0.15 if _LOOKING.match(_REMOTE.sub("", command.text)) else 1.0)
+    return worth * (0.05 if _LOOKING.match(_REMOTE.sub("", command.text)) else 1.0)

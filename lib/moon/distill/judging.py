@@ -75,6 +75,8 @@ def judge(session: Session) -> dict[str, list[Judged]]:
     for unit, words in zip(session.units, session.words, strict=True):
         if backed(unit, session) < LEAST_BACKED or session.is_revoked(unit.turn, unit.text):
             continue
+        if _says_too_little(unit) and not session.is_answered_question(unit):
+            continue
         scores = {name: _score(name, unit, words, session) for name in JUDGED}
         best = max(scores.values())
         for name, score in scores.items():
@@ -119,7 +121,7 @@ def _sources(unit: Unit, session: Session) -> tuple[str, ...]:
 
 
 def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> float:
-    if unit.label and not _says_too_little(unit):
+    if unit.label:
         labelled = LABELLED + _common(unit, words, session) if name == unit.label else 0.0
         return labelled * backed(unit, session)
     weight = ROLES[name].get(unit.role, 0.0) * backed(unit, session)
@@ -149,8 +151,6 @@ def backed(unit: Unit, session: Session) -> float:
 
 def _strength(name: str, unit: Unit, session: Session) -> float:
     """How much the words say that this unit belongs to that list."""
-    if _says_too_little(unit):
-        return 0.0
     if name == "decisions" and session.is_answered_question(unit):
         return 1.3
     if _UNFIT[name](unit):

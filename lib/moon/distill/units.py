@@ -45,7 +45,7 @@ class Unit:
     label: str = ""
     """The list that the writer put it under, by a label before it or above it."""
 
-    @property
+    @functools.cached_property
     def is_question(self) -> bool:
         """Whether it only asks, with its mark or without."""
         return _asks(self.text) or (self.role == USER and bool(cue("question").match(without_lead_in(self.text))))

@@ -69,9 +69,12 @@ _FORMULA = re.compile(
     r"|(?:[+-]\s*)?\w+\s*=\s*\S+|\d\s*[+*/×÷·≤≥−]\s*\w|\w\s*[+*/×÷·≤≥−]\s*\d|\d\w?\s-\s\d*\w?(?!\w)"
 )
 _LONGEST = 2000
+_DIGIT = re.compile(r"\d")
 
 
 def values_in(text: str) -> list[Value]:
     """The values of a text in their order, each as often as it stands there."""
+    if not _DIGIT.search(text):
+        return []
     plain = _FORMULA.sub(lambda match: " " * len(match.group(0)), text[:_LONGEST])
     return [Value(match.lastgroup or "number", match.group(0).strip(" .,'")) for match in _pattern().finditer(plain)]

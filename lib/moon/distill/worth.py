@@ -38,7 +38,7 @@ GISTS = 60
 EXCLAMATION = 90
 GIST_WORDS, VALUE_WORDS = 4, 2
 COMMAND = 1.6
-IDENTIFIER = .5
+IDENTIFIER = 0.5
 IDENTIFIERS_RANKED = 300
 # An identifier that only a tool printed, and only once or twice, is left out.
 LEAST_IDENTIFIER = 0.2
