@@ -89,9 +89,8 @@ attack-gateway: venv ## The same on the real OpenClaw: kills around prune and ro
 	$(PY) tests/attack/transcripts.py --seed $(SEED) --count 0 --real 12
 	$(PY) tests/attack/rollover.py --seed $(SEED) --kills $(or $(KILLS),200) --runs $(or $(RUNS),100)
 
-bench: venv ## What a tick and archiving cost, beside something measured in the same run
-	$(PY) tests/bench/bench_tick.py
-	$(PY) tests/bench/bench_archive.py
+bench: venv ## What Moon costs beside references of the same run, into docs/performance.md (SEED; QUICK=1 only prints)
+	$(PY) tests/bench/bench.py --seed $(or $(SEED),4711) $(if $(QUICK),--quick)
 
 bench-distill: venv ## What distillers keep of planted facts and of long chats (DATA="a.json"), and how many lines are right (QUICK=1)
 	$(if $(QUICK),,$(PIP) -e '.[bench]')
