@@ -52,9 +52,9 @@ Part = tuple[str, str, list[Figure], list[Curve]]
 def measure(folder: Path, seed: int, quick: bool) -> list[Part]:
     """Every part: its title, what its curves are over, figures, curves."""
     sessions = [20, 200] if quick else [1, 20, 1_000, 10_000]
-    ticks, tick_curves = tick_cost.measure(folder, sessions, 5 if quick else 21)
+    ticks, tick_curves = tick_cost.measure(folder, sessions, 5 if quick else 15)
     parts: list[Part] = [("Idle tick", "sessions", ticks, tick_curves)]
-    sizes = [MEGABYTE, 4 * MEGABYTE] if quick else [each * MEGABYTE for each in (8, 16, 32, 64)]
+    sizes = [MEGABYTE, 4 * MEGABYTE] if quick else [each * MEGABYTE for each in (4, 8, 16, 32)]
     archive, archive_curves = [], []
     for event_bytes in (780, 8_000):
         figures, curves = archive_cost.new_text(folder, seed, sizes, event_bytes)
@@ -66,19 +66,19 @@ def measure(folder: Path, seed: int, quick: bool) -> list[Part]:
     parts.append(("One new message", "", archive_cost.one_message(folder, seed), []))
     figures, curve = archive_cost.restoring(folder, [50, 100] if quick else [200, 400, 800, 1_600])
     parts.append(("Restoring", "revisions", figures, [curve]))
-    search = search_cost.measure(folder, seed, (2 if quick else 32) * MEGABYTE, 3 if quick else 11)
+    search = search_cost.measure(folder, seed, (2 if quick else 8) * MEGABYTE, 3 if quick else 7)
     parts.append(("Index and recall", "", search, []))
     return parts
 
 
 def page(seed: int, parts: list[Part]) -> str:
     """The whole document."""
-    cores = os.cpu_count()
+    python, sqlite = platform.python_version(), search_cost.sqlite_version()
     made = (
-        f"Written by `make bench SEED={seed}` on {cores} cores ({platform.machine()}, "
-        f"Python {platform.python_version()}, SQLite {search_cost.sqlite_version()}), medians where a figure is repeated. CPU of whole processes, their "
-        "children included; MB/s are of CPU time, less what a process costs before it has anything to do. Text has the "
-        "word statistics of real text (`tests/bench/woven_text.py`); sessions are copies of the recorded ones.\n"
+        f"Written by `make bench SEED={seed}` on {os.cpu_count()} cores ({platform.machine()}, Python {python}, SQLite "
+        f"{sqlite}), medians where a figure is repeated. CPU of whole processes, their children included; MB/s are of "
+        "CPU time, less what a process costs before it has anything to do. Text has the word statistics of real text "
+        "(`tests/bench/woven_text.py`); sessions are copies of the recorded ones, with entries as large as real ones.\n"
     )
     text = f"# Performance\n\n{made}"
     for title, _, figures, curves in parts:
