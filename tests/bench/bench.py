@@ -61,10 +61,10 @@ def measure(folder: Path, seed: int, quick: bool) -> list[Part]:
         archive += figures
         archive_curves += curves
     parts.append(("Archiving", "MB of transcript", archive, archive_curves))
-    figures, curve = archive_cost.nothing_new(folder, [50, 100] if quick else [250, 500, 1_000, 2_000])
+    figures, curve = archive_cost.nothing_new(folder, [50, 100] if quick else [500, 1_000, 2_000])
     parts.append(("Archiving with nothing new", "sessions", figures, [curve]))
     parts.append(("One new message", "", archive_cost.one_message(folder, seed), []))
-    figures, curve = archive_cost.restoring(folder, [50, 100] if quick else [200, 400, 800, 1_600])
+    figures, curve = archive_cost.restoring(folder, [50, 100] if quick else [200, 400, 800])
     parts.append(("Restoring", "revisions", figures, [curve]))
     search = search_cost.measure(folder, seed, (2 if quick else 8) * MEGABYTE, 3 if quick else 7)
     parts.append(("Index and recall", "", search, []))

@@ -16,6 +16,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("architecture.md", "contracts.md", "distillation.md", "failure_policy.md", "openclaw.md", "recall.md")
 SYLLABLES = ("ba", "co", "di", "fu", "ge", "ho", "ki", "lo", "ma", "ne", "pi", "ra", "sto", "tri", "vel", "wex", "yon")
 RARE = 0.04
+POOL = 4_000_000
 
 
 class Weaver:
@@ -28,8 +29,14 @@ class Weaver:
         for word, following in zip(self.words, self.words[1:], strict=False):
             self.after.setdefault(word, []).append(following)
 
+        self._pool = self._woven(POOL)
+
     def text(self, length: int) -> str:
-        """A text of so many characters."""
+        """A text of so many characters: a stretch of the pool, so far from its like that no compressor sees both."""
+        start = self._pool.index(" ", self.random.randrange(POOL - length - 1_000)) + 1
+        return self._pool[start : start + length]
+
+    def _woven(self, length: int) -> str:
         chance, found, size = self.random, [], 0
         word = chance.choice(self.words)
         while size < length:
