@@ -187,7 +187,7 @@ def restoring(folder: Path, counts: list[int]) -> tuple[list[Figure], Curve]:
         run([PYTHON, str(script), str(path), str(done), str(count)], scratch)
         done = count
         target = str(place / f"restored-{count}")
-        cost = run([ARCHIVE, "--restore", KEY, "--to", target], scratch)
+        cost = median([run([ARCHIVE, "--restore", KEY, "--to", f"{target}-{each}"], scratch) for each in range(5)])
         figures.append(Figure(f"restore, {count:,} revisions", cost))
         points.append((float(count), cost.cpu - start.cpu))
     shutil.rmtree(place)

@@ -78,7 +78,8 @@ def page(seed: int, parts: list[Part]) -> str:
         f"Written by `make bench SEED={seed}` on {os.cpu_count()} cores ({platform.machine()}, Python {python}, SQLite "
         f"{sqlite}), medians where a figure is repeated. CPU of whole processes, their children included; MB/s are of "
         "CPU time, less what a process costs before it has anything to do. Text has the word statistics of real text "
-        "(`tests/bench/woven_text.py`); sessions are copies of the recorded ones, with entries as large as real ones.\n"
+        "(`tests/bench/woven_text.py`); sessions are copies of the recorded ones, with entries as large as real ones. "
+        "The system counts the bench itself into the memory of what it starts, so small figures there are too high.\n"
     )
     text = f"# Performance\n\n{made}"
     for title, _, figures, curves in parts:

@@ -25,17 +25,14 @@ FTS5 = (
 
 def measure(folder: Path, seed: int, size: int, rounds: int) -> list[Figure]:
     """Index an archive, search it, and do the same with other means."""
+    start = index_cost(folder / "start", seed, 1)[2]
     place = folder / "search"
-    made = make_sqlite(place, Weaver(seed).lines(SESSION, size, 780))
-    scratch = environment(place)
-    run([str(REPO / "bin" / "moon-archive"), "--session", KEY], scratch)
+    scratch, made, index = index_cost(place, seed, size)
     plain = place / "plain.txt"
     weaver = Weaver(seed)
     with plain.open("w", encoding="utf-8") as stream:
         for _ in range(size // 780):
             stream.write(weaver.text(570) + "\n")
-    start = run([str(REPO / "bin" / "moon-index"), "--help"], scratch)
-    index = run([str(REPO / "bin" / "moon-index"), "--rebuild"], scratch)
     raw = run([PYTHON, "-c", FTS5, str(plain), str(place / "raw.sqlite")], scratch)
     disk = sum(each.stat().st_size for each in (place / "moon" / "index").rglob("*") if each.is_file())
     figures = [
@@ -49,6 +46,14 @@ def measure(folder: Path, seed: int, size: int, rounds: int) -> list[Figure]:
     figures += _beside(place, scratch, answer)
     shutil.rmtree(place)
     return figures
+
+
+def index_cost(place: Path, seed: int, size: int) -> tuple[dict[str, str], int, Cost]:
+    """(the machine, the size of the archive, what indexing it cost)"""
+    made = make_sqlite(place, Weaver(seed).lines(SESSION, size, 780))
+    scratch = environment(place)
+    run([str(REPO / "bin" / "moon-archive"), "--session", KEY], scratch)
+    return scratch, made, run([str(REPO / "bin" / "moon-index"), "--rebuild"], scratch)
 
 
 def _beside(place: Path, scratch: dict[str, str], answer: Cost) -> list[Figure]:

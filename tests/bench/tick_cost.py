@@ -67,8 +67,8 @@ def measure(folder: Path, counts: list[int], rounds: int) -> tuple[list[Figure],
         looks = median([_look(place, scratch) for _ in range(max(3, rounds // 4))])
         first = first or quiet.cpu
         wanted = "≤ 3 ×" if count <= 20 else "< 1.5 × that at 20" if count <= 1000 else "< 4 × that at 20"
-        figures.append(Figure(f"idle tick, {count:,} sessions", quiet, times(quiet, bare, "the interpreter"), wanted))
-        what = f"tick that looks at everything, {count:,} sessions"
+        figures.append(Figure(f"idle tick, {named(count)}", quiet, times(quiet, bare, "the interpreter"), wanted))
+        what = f"tick that looks at everything, {named(count)}"
         figures.append(Figure(what, looks, times(looks, bare, "the interpreter")))
         if count <= 1000 and (REAL / "openclaw").exists():
             figures.append(_beside_openclaw(scratch, quiet, count))
@@ -77,6 +77,11 @@ def measure(folder: Path, counts: list[int], rounds: int) -> tuple[list[Figure],
         shutil.rmtree(place)
     figures.insert(0, Figure("the interpreter alone", bare))
     return figures, [Curve("nothing moved", still), Curve("looks at everything", looking)]
+
+
+def named(count: int) -> str:
+    """`1 session`, `1,000 sessions`."""
+    return f"{count:,} session{'' if count == 1 else 's'}"
 
 
 def _look(folder: Path, scratch: dict[str, str]) -> Cost:
@@ -88,4 +93,4 @@ def _beside_openclaw(scratch: dict[str, str], quiet: Cost, count: int) -> Figure
     real = {**scratch, "PATH": f"{REAL}{os.pathsep}{scratch['PATH']}"}
     asked = median([run([str(REAL / "openclaw"), "sessions", "--json", "--all-agents"], real) for _ in range(3)])
     ratio = f"an idle tick is 1/{asked.cpu / quiet.cpu:.0f} of it"
-    return Figure(f"openclaw sessions --json, {count:,} sessions", asked, ratio, "≤ 1/45")
+    return Figure(f"openclaw sessions --json, {named(count)}", asked, ratio, "≤ 1/45")
