@@ -202,17 +202,17 @@ def load(home: Home) -> Config:
     return Config(values)
 
 
-def load_to_read(home: Home) -> tuple[Config, ConfigInvalid | None]:
+def load_to_read(home: Home) -> tuple[Config, MoonError | None]:
     """For tools that change nothing: a configuration in any case, and what is wrong with the one there is.
 
-    In place of one that cannot be understood comes the last that could, or the defaults. Raises `NotTrusted`: what
-    somebody else wrote is no typing error.
+    In place of one that cannot be read or understood comes the last that could, or the defaults. Raises `NotTrusted`:
+    what somebody else wrote is no typing error.
     """
     try:
         return load(home), None
     except NotTrusted:
         raise
-    except ConfigInvalid as error:
+    except MoonError as error:
         return Config(_last_valid(home) or resolve(b"", {}, "")), error
 
 

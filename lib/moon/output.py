@@ -10,11 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
-from typing import TextIO
+import time
+from collections.abc import Iterator, Sequence
+from typing import TextIO, TypeVar
 
 from moon.errors import MoonError, UsageWrong
 from moon.text import shown
+
+Item = TypeVar("Item")
+# A line that changes more often cannot be read.
+TRACKED_SECONDS = 0.2
 
 
 class OutputGone(MoonError):
@@ -76,6 +81,20 @@ def progress(words: str) -> None:
         with contextlib.suppress(OSError):
             _write(sys.stderr, f"\r\033[K{shown(words)}")
             sys.stderr.flush()
+
+
+def tracked(items: Sequence[Item], words: str) -> Iterator[Item]:
+    """The items one by one; a line on the terminal says at which of them long work is: `words: 3 of 40`."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield from items
+        return
+    told = 0.0
+    for number, item in enumerate(items, 1):
+        if time.monotonic() - told > TRACKED_SECONDS:
+            progress(f"{words}: {number} of {len(items)}")
+            told = time.monotonic()
+        yield item
+    progress("")
 
 
 def is_terminal() -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from tests.support import events
 from tests.support.moon import Moon
 from tests.support.stores import NOW_MS, SqliteStoreBuilder
+from tests.support.unprivileged import held_back_by_permissions
 
+from moon.cli.recall import main as recall_main
+from moon.cli.run_tool import run_tool
 from moon.clock import format_ms
 
 
@@ -52,6 +56,24 @@ def test_with_a_wrong_configuration_recall_goes_on_and_says_so(moon: Moon) -> No
     assert "4711" in told.stdout.decode() and "did you mean thresholds" in told.stderr
     assert moon.run("recall", "lighthouse", "--inject", "agent:main:main").code == 78
     assert moon.run("prune", "--all").code == 78
+
+
+def test_with_a_configuration_or_an_index_out_of_reach_recall_goes_on(
+    moon: Moon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moon.home.config_file.write_text("timezone: UTC\n")
+    moon.home.config_file.chmod(0)
+    moon.home.index.chmod(0)
+    for name, value in moon.env.items():
+        monkeypatch.setenv(name, value)
+    try:
+        with held_back_by_permissions():
+            assert run_tool("moon-recall", recall_main, ["lighthouse ledger", "--json"]) == 0
+    finally:
+        moon.home.index.chmod(0o700)
+    document = json.loads(capsys.readouterr().out)
+    assert document["results"]
+    assert [line.split(":")[0] for line in document["degraded"]] == ["configuration", "embedded", "embedded"]
 
 
 def test_what_somebody_else_may_write_is_refused_as_before(moon: Moon) -> None:

@@ -144,6 +144,22 @@ def closed_archive(machine: Machine) -> None:
     next(machine.moon.home.raw.glob("*")).chmod(0)
 
 
+def closed_index(machine: Machine) -> None:
+    """The same with the index."""
+    machine.moon.home.text_index.chmod(0)
+
+
+def closed_state(machine: Machine) -> None:
+    """The same with the state file."""
+    machine.moon.home.state_file.chmod(0)
+
+
+def closed_configuration(machine: Machine) -> None:
+    """The same with moon.yaml."""
+    machine.moon.home.config_file.write_text("timezone: UTC\n")
+    machine.moon.home.config_file.chmod(0)
+
+
 def damaged_index(machine: Machine) -> None:
     """Bytes of the index were changed behind its back."""
     with open_writer(machine.moon.home.text_index) as index:
@@ -227,6 +243,11 @@ WAYS = {
     "full disk": Way(full_disk, "verify", "disk_full", "No space left", "free some room"),
     "typing error": Way(typing_error, "status", "config_invalid", "did you mean thresholds", "moon.yaml.example"),
     "closed archive": Way(closed_archive, "verify", "no_permission", "you may not use", "chown"),
+    "closed index": Way(closed_index, "verify", "no_permission", "recall.sqlite", "chown"),
+    "closed index, status": Way(closed_index, "status", "no_permission", "unable to open", "chown"),
+    "closed state": Way(closed_state, "verify", "no_permission", "moon_state.json", "chown"),
+    "closed state, status": Way(closed_state, "status", "no_permission", "moon_state.json", "chown"),
+    "closed moon.yaml": Way(closed_configuration, "verify", "no_permission", "moon.yaml", "chown"),
     "damaged index": Way(damaged_index, "verify", "index_corrupt", "not as", "moon-index --rebuild", ("--deep",)),
     "damaged archive": Way(damaged_archive, "status", "archive_damaged", "not the", "moon-archive --repair"),
     "another token": Way(another_token, "verify", "gateway_secret", "refuses the token", "gateway.auth"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
 
     from moon.config import Config
-    from moon.errors import ConfigInvalid
+    from moon.errors import MoonError
     from moon.paths import Home
     from moon.recall.recall_types import Request
     from moon.recall.search import Recall
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     return _answer(home, config, options, form, doubts)
 
 
-def _doubts(wrong: ConfigInvalid | None) -> tuple[str, ...]:
+def _doubts(wrong: MoonError | None) -> tuple[str, ...]:
     from moon.recall.search import doubts_about
 
     return doubts_about(wrong)

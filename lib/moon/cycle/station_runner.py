@@ -106,6 +106,7 @@ def run_together(steps: list[tuple[str, Work]], home: Home, config: Config, call
     if lock is not None:
         cycles.finish(document)
         cycles.write(home, document)
+        note_cycle(home, config, document)
         lock.release()
     _print(document, "", call)
     return exit_code(document)
@@ -154,7 +155,7 @@ def do_work(station: str, work: Work, context: Context) -> None:
     document = context.document
     started_at, sessions = now_text(), list[SessionRecord]()
     with work(context) as handle:
-        for row in cycles.sessions_due(document, station):
+        for row in output.tracked(cycles.sessions_due(document, station), f"{station}, session"):
             sessions.append(_one(station, handle, row, context))
     record: StationRecord = {
         "station": station,

@@ -115,12 +115,21 @@ def in_memory() -> sqlite3.Connection:
 def _connected(path: Path, writable: bool, timeout: float) -> sqlite3.Connection:
     if writable:
         _touch_private(path)
-    elif not path.exists():
+    elif not _is_there(path):
         raise IndexMissing("no index yet", path=str(path), hint="run `moon-index`; `moon-archive --all` comes first")
     mode = "rw" if writable else "ro"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     # `check_same_thread=False`: the MCP server answers from a worker thread, one query at a time.
     return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # its folder is closed
+        raise IndexMissing(
+            f"the index cannot be used: {error.strerror}", path=str(path), code="no_permission"
+        ) from error
 
 
 def _touch_private(path: Path) -> None:

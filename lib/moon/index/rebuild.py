@@ -11,6 +11,7 @@ from moon.fulltext import TextIndexWriter, rebuilding
 from moon.index.archive_entry import carry_out, portions
 from moon.index.index_steps import Made, Step
 from moon.index.qmd_collection import makes_pages, pages_change
+from moon.output import tracked
 from moon.paths import Home
 from moon.projection import page_path
 from moon.redact import Redactor
@@ -39,7 +40,7 @@ def rebuild(home: Home, config: Config, catalog: Catalog) -> Made:
 
 def _steps(index: TextIndexWriter, catalog: Catalog, config: Config) -> Iterator[Step]:
     page = makes_pages(config)
-    for segment in catalog.segments():
+    for segment in tracked(list(catalog.segments()), "indexing, archive"):
         # Two sessions can have an archive of the same bytes; the index knows it once.
         is_new = not index.has_segment(segment.sha256)
         if is_new or page:

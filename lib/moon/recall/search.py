@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from moon.clock import now_ms
 from moon.config import Config
-from moon.errors import ConfigInvalid, IndexUnusable, MoonError
+from moon.errors import IndexUnusable, MoonError
 from moon.fulltext import TextIndex, open_reader
 from moon.health.behind import behind
 from moon.paths import Home
@@ -161,7 +161,7 @@ class Recall:
         return hit._replace(before=tuple(before), after=tuple(self.index.around(hit.row.id, count, after=True)))
 
 
-def doubts_about(wrong: ConfigInvalid | None) -> tuple[str, ...]:
+def doubts_about(wrong: MoonError | None) -> tuple[str, ...]:
     """The line that goes with every answer while the configuration cannot be understood."""
     if wrong is None:
         return ()

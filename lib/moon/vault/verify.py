@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
+from moon.output import tracked
 from moon.paths import Home
 from moon.text import counted
 from moon.vault import segments
@@ -54,7 +55,7 @@ def verify(home: Home) -> Verified:
         found.notes.append(
             "the last line of the ledger is cut short and does not count; `moon-archive --repair` looks into it"
         )
-    for record in standing.in_order():
+    for record in tracked(standing.in_order(), "reading back, archive"):
         found.errors += check_file(home, record, standing.members[record["archive_path"]])
         found.segments += 1
         found.events += record["events"]

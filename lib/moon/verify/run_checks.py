@@ -59,7 +59,7 @@ def run_checks(
     }
     if fix:
         yield from _guarded("mended", lambda: mending.mend(home))
-    said: set[str] = set()
+    said = {about.code} & ONCE
     for name, check in checks.items():
         progress(name)
         for finding in _guarded(name, check):

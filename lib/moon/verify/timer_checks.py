@@ -10,6 +10,7 @@ from moon.clock import now_ms
 from moon.config import Config
 from moon.cycle import session_states as states
 from moon.errors import MoonError
+from moon.files import read_bounded
 from moon.health.signs import heartbeat_of, timer_trouble
 from moon.paths import Home
 from moon.verify.finding import FAIL, OK, WARN, Finding, Findings, of_error, trouble
@@ -28,6 +29,7 @@ def check_timer(home: Home, config: Config) -> Findings:
     """Does something look every so often?"""
     state = states.peek(home)
     if not state.heartbeat and home.state_file.exists():
+        read_bounded(home.state_file)  # one that is closed to us says so itself
         words = "the state file cannot be read, so nobody knows when moon-sample looked last"
         yield trouble("timer", FAIL, "state_unreadable", words, str(home.state_file))
     else:
