@@ -136,6 +136,24 @@ class Qmd(Section):
     timeout_seconds: float
 
 
+class Semantic(Section):
+    source: str
+    folder: str
+    languages: list[str]
+    question_prefix: str
+    text_prefix: str
+    model: str
+    base_url: str
+    api_key_env: str
+    api_key_command: list[str]
+    timeout_seconds: float
+    budget_seconds: float
+
+
+class RecallSettings(Section):
+    semantic: Semantic
+
+
 class OpenClaw(Section):
     bin: str
     state_dir: str
@@ -179,6 +197,7 @@ class Config(Section):
     rollover: Rollover
     distill: Distill
     qmd: Qmd
+    recall: RecallSettings
     openclaw: OpenClaw
     paths: Paths
     redact: Redact
@@ -511,6 +530,9 @@ def cross_check(values: Values) -> list[str]:
     for number, policy in enumerate(values["policies"]):
         marks = {**values["thresholds"], **policy.get("thresholds", {})}
         found += _wrong_marks(marks, f"policies[{number}].thresholds")
+    semantic = values["recall"]["semantic"]
+    if semantic["source"] == "folder" and not semantic["folder"]:
+        found.append("recall.semantic.folder: source: folder needs the folder that holds model.onnx and tokenizer.json")
     try:
         zone(values["timezone"])
     except LookupError as error:

@@ -126,11 +126,27 @@ class QmdOutcome(_QmdFields):
     outcome: str
 
 
+class _VectorsFields(TypedDict, total=False):
+    reason: str
+    hint: str
+    vectors: int
+    rows: int
+    made: int
+    removed: int
+
+
+class VectorsOutcome(_VectorsFields):
+    """What making sentence vectors came to. `vectors` of `rows` have one now; `made` and `removed` say what changed."""
+
+    outcome: str
+
+
 class StationExtra(TypedDict, total=False):
     """What a station adds to its record beside its sessions."""
 
     packed: str
     qmd: QmdOutcome
+    vectors: VectorsOutcome
     rebuilt: str
     renewing: str
     other_sessions: str

@@ -117,6 +117,10 @@ class Home:
         return self.index / "recall.sqlite"
 
     @property
+    def vectors(self) -> Path:
+        return self.index / "vectors.bin"
+
+    @property
     def distillations(self) -> Path:
         return self.root / "distillations"
 

@@ -46,3 +46,9 @@ def how_to_mend() -> str:
     if is_packaged():
         return "install the package again (`pipx reinstall moon-system`, or pip with --force-reinstall)"
     return f"run `make venv` in {CHECKOUT}"
+
+
+def how_to_add(extra: str) -> str:
+    """The command that installs one of Moon's extras into its own environment, as part of a hint."""
+    what = f"'moon-system[{extra}]'" if is_packaged() else f"-e '{CHECKOUT}[{extra}]'"
+    return f"run `{sys.executable} -m pip install {what}`"

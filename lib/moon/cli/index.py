@@ -14,9 +14,11 @@ from moon.config import Config
 from moon.cycle.station_runner import Context, Select, take_lock
 from moon.documents import Entry, Row, UsageDocument
 from moon.errors import MoonError, UsageWrong
+from moon.fulltext import open_reader
 from moon.index.index_station import work
 from moon.index.qmd_collection import update_collection
 from moon.index.rebuild import rebuild
+from moon.index.vector_making import update_vectors
 from moon.install import skills
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage_rows import transcript_row, usage_document
@@ -103,11 +105,15 @@ def rebuild_all(home: Home, config: Config, wait_seconds: float) -> Report:
     try:
         with open_catalog(home) as catalog:
             made = rebuild(home, config, catalog)
+        with open_reader(home.text_index) as index:
+            vectors = update_vectors(home, config, index)
         qmd = update_collection(home, config)
     finally:
         lock.release()
     for problem in made.problems:
         report.fail(MoonError(problem, hint="see `moon-archive --verify`"))
     report.outcome = made.describe()
-    report.details = [{"archives": len(made.archives), "messages": made.messages, "pages": made.pages, "qmd": qmd}]
+    report.details = [
+        {"archives": len(made.archives), "messages": made.messages, "pages": made.pages, "qmd": qmd, "vectors": vectors}
+    ]
     return report

@@ -12,6 +12,7 @@ from moon.errors import MoonError
 from moon.index.index_steps import entry_of
 from moon.index.indexer import Indexer, IndexRenewing
 from moon.index.qmd_collection import update_collection
+from moon.index.vector_making import update_vectors
 from moon.text import counted
 from moon.vault.catalog import Catalog, Segment, open_catalog
 
@@ -57,6 +58,8 @@ def _finish(context: Context, indexer: Indexer) -> None:
         indexer.index.finish()
         if rest.archives or rest.pages or rest.problems:
             context.extra["other_sessions"] = rest.describe()
+        cycle_id = context.document["cycle_id"]
+        context.extra["vectors"] = update_vectors(context.home, context.config, indexer.index, cycle_id)
     except IndexRenewing as error:
         context.extra["renewing"] = error.message
     except MoonError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Protocol
 
 from moon import programs
-from moon.config import ModelProvider
 from moon.errors import ProgramAbsent
 from moon.model.model_port import ProviderAbsent
 
@@ -13,7 +13,17 @@ COMMAND_TIMEOUT = 20.0
 MAX_KEY = 8192
 
 
-def read_key(settings: ModelProvider) -> str:
+class KeySource(Protocol):
+    """A section of the configuration that says where a key comes from."""
+
+    @property
+    def api_key_env(self) -> str: ...
+
+    @property
+    def api_key_command(self) -> list[str]: ...
+
+
+def read_key(settings: KeySource) -> str:
     """The provider's key; empty when none is configured. Raises `ProviderAbsent` when the command gives none."""
     named = os.environ.get(settings.api_key_env, "").strip() if settings.api_key_env else ""
     if named or not settings.api_key_command:

@@ -50,8 +50,8 @@ class ModelFailed(MoonError):
     passes = False
     """Whether the same request may well succeed when it is sent again."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.retry_after = retry_after
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from moon.fulltext import Filters, TextIndex
 from moon.recall.dates import Span
 from moon.recall.question import Query, Term, any_of
+
+if TYPE_CHECKING:
+    from moon.recall.meaning import Likeness
 
 # How many occurrences one question may look at. SQLite hands over about three a microsecond.
 POSTINGS = 5_000
@@ -45,6 +49,8 @@ class Gathered:
         self.small: tuple[frozenset[str], ...] = ()
         # Bare words ask nothing.
         self.asks = True
+        # What the vectors of rows say, where there are any.
+        self.likeness: Likeness | None = None
         # In about how many of the rows in scope the common ones stand.
         self.common: dict[str, float] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from moon.fulltext import Filters, Place, TextIndex
 from moon.recall import typos
@@ -13,6 +13,9 @@ from moon.recall.dates import Calendar, spans
 from moon.recall.question import Query, Term, parse
 from moon.recall.rank import Chosen, Scored, choose, score, session_scores
 from moon.recall.recall_types import Hit
+
+if TYPE_CHECKING:
+    from moon.recall.meaning import Meaning
 
 MAX_YEARS = 10
 NO_LIFTS: Mapping[int, float] = {}
@@ -25,10 +28,13 @@ class Searched(NamedTuple):
     query: Query
     filters: Filters
     notes: tuple[str, ...]
+    by_meaning: bool
 
 
-def search(index: TextIndex, text: str, filters: Filters, calendar: Calendar) -> Searched:
-    """Look a question up; every row that may answer it, best first."""
+def search(
+    index: TextIndex, text: str, filters: Filters, calendar: Calendar, meaning: Meaning | None = None
+) -> Searched:
+    """Look a question up; every row that may answer it, best first. Raises what `Meaning.likeness` does."""
     query = parse(text, index.languages())
     filters = merged(filters, query)
     notes = list(query.notes)
@@ -41,9 +47,12 @@ def search(index: TextIndex, text: str, filters: Filters, calendar: Calendar) ->
         query, guessed = typos.corrected(index, query)
         notes += guessed
         found = _look(index, query, filters, calendar) if guessed else found
+    if meaning is not None:
+        found.likeness = meaning.likeness(index, text, filters, only_found=found.strict)
     if not found.hits and found.more:
         notes.append("nothing found for the words that say something; these messages have only its small words")
-    return Searched(tuple(score(index, found, query.folded)), query, filters, tuple(notes))
+    scored = tuple(score(index, found, query.folded))
+    return Searched(scored, query, filters, tuple(notes), found.likeness is not None)
 
 
 def merged(filters: Filters, query: Query) -> Filters:

@@ -127,11 +127,21 @@ class Ranking:
             chosen += groups[bits][: SHAPED - len(chosen)]
         return chosen
 
+    def _alike(self) -> tuple[int, ...]:
+        """Rows that mean much the same as the question, whatever their words."""
+        return self.found.likeness.nearest if self.found.likeness else ()
+
+    def _meant(self, row: int) -> float:
+        """What the meaning of a row is worth."""
+        return self.found.likeness.worth(row) if self.found.likeness else 0.0
+
     def _promising(self) -> tuple[list[int], dict[int, float]]:
         """(the rows that promise most, the best first; the BM25 of many), by words, lengths and speakers. Of a text
         that came a thousand times, one row is looked at.
         """
-        rows = self.index.found_sizes([*{*self._by_words(), *self.found.more}])
+        rows = self.index.found_sizes([*{*self._by_words(), *self.found.more, *self._alike()}])
+        if self.found.likeness:
+            self.found.likeness.look_at({row: digest for row, _, _, digest in rows})
         user, assistant = ([size for _, role, size, _ in rows if role == who] for who in ("user", "assistant"))
         self.told = talkativeness(user, assistant)
         told = WEIGHTS["told"] * self.told
@@ -146,7 +156,7 @@ class Ranking:
             value += WEIGHTS["own"] * bm25 + (told if role == "user" else 0.0)
             if digest not in of_text or value > of_text[digest][0]:
                 of_text[digest] = value, row
-        promise = {row: value for value, row in of_text.values()}
+        promise = {row: value + self._meant(row) for value, row in of_text.values()}
         for dated, rare in zip(self.found.dated, self.found.span_rarity, strict=True):
             for row in dated:
                 promise[row] = promise.get(row, 0.0) + WEIGHTS["date"] * rare
@@ -176,7 +186,9 @@ class Ranking:
         features = {
             row: self.reader.words(row, of[row], around, sessions, self.told) for row in chosen if row in around.shapes
         }
-        closer = {row: _dot(self.by_words, values) + self._dated(row) for row, values in features.items()}
+        closer = {
+            row: _dot(self.by_words, values) + self._dated(row) + self._meant(row) for row, values in features.items()
+        }
         return {row: features[row] for row in heapq.nlargest(READ, closer, key=closer.__getitem__)}, around
 
     def _dated(self, row: int) -> float:
@@ -195,6 +207,7 @@ class Ranking:
             features = (read.own, read.share, *looked_at[row.id][2:], *read.features)
             value = _dot(BY_FEATURE[read.is_quoted], features)
             value += SUMMARIES.get(row.role, 0.0) if read.is_quoted else prior(row, wants_command)
+            value += self._meant(row.id)
             value += 0.0 if read.share or self.found.hits.get(row.id) else BARE
             scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT], read.is_quoted))
         scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))

@@ -20,6 +20,7 @@ from moon.recall.recall_document import Document, document
 from moon.recall.recall_types import Answer, Hit, Request
 
 if TYPE_CHECKING:
+    from moon.recall.meaning import Meaning
     from moon.recall.reading import Conversation
     from moon.redact import Redactor
 
@@ -35,6 +36,7 @@ class Recall:
         self.identity: tuple[int, int] | None
         self.index: TextIndex
         self.degraded: tuple[str, ...]
+        self._meaning: Meaning | None = None
         self._open()
 
     def __enter__(self) -> Recall:
@@ -62,9 +64,10 @@ class Recall:
 
     def _answer(self, request: Request) -> Answer:
         calendar = Calendar(now_ms(), self.config.timezone)
-        found = embedded.search(self.index, request.text, request.filters, calendar)
-        shown = embedded.hits(self.index, found.scored, request.limit)
         engines, degraded = ["embedded"], [*self._doubts(), *self.degraded]
+        found = self._search(request, calendar, degraded)
+        engines += ["meaning"] if found.by_meaning else []
+        shown = embedded.hits(self.index, found.scored, request.limit)
         if found.query.terms and self._is_qmd_wanted(len(found.scored) < request.limit):
             from moon.recall.fuse import fused
             from moon.recall.qmd_engine import has_model, lines_for, search
@@ -85,6 +88,23 @@ class Recall:
         late = behind(self.home, self.config.timer.interval_seconds)
         if late:
             yield late
+
+    def _search(self, request: Request, calendar: Calendar, degraded: list[str]) -> embedded.Searched:
+        """By words, and by meaning where that is configured and possible; if not, `degraded` says why."""
+        ask = functools.partial(embedded.search, self.index, request.text, request.filters, calendar)
+        if self.config.recall.semantic.source == "off" or self.index.is_in_memory:
+            return ask()
+        from moon.fulltext.vectors import VectorsUnusable
+        from moon.model.model_port import ModelFailed
+        from moon.recall.meaning import Meaning
+
+        try:
+            self._meaning = self._meaning or Meaning(self.home, self.config)
+            return ask(self._meaning)
+        except (VectorsUnusable, ModelFailed) as error:
+            self._meaning = None
+            degraded.append(f"meaning: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+            return ask()
 
     def _tried(self, found: embedded.Searched) -> Iterator[str]:
         """What was looked for, and what to try instead."""
