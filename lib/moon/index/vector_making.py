@@ -43,7 +43,7 @@ def update_vectors(home: Home, config: Config, index: TextIndex, cycle_id: str =
     making = _Making(home, config, index)
     try:
         making.run()
-        result = making.result("done" if making.made or making.removed else "nothing")
+        result = making.result("done" if making.has_changed else "nothing")
     except MoonError as error:
         result = {**making.result("failed"), "reason": error.message, "hint": error.hint}
         say(f"moon-index: no sentence vectors: {error.message}; recall goes by words", f"hint: {error.hint}")
@@ -62,6 +62,7 @@ class _Making:
         self.index = index
         self.made = self.removed = self.present = self.rows = 0
         self.dimensions = 0
+        self.has_changed = False
 
     def result(self, outcome: str) -> VectorsOutcome:
         numbers = {"vectors": self.present, "rows": self.rows, "made": self.made, "removed": self.removed}
@@ -89,6 +90,7 @@ class _Making:
             if vectors.model != self.embedder.name:
                 raise VectorsMissing("another model made the vectors")
             self.removed = keep_only(vectors, texts)
+            self.has_changed = self.removed > 0
             vectors = Vectors(self.path)
         except (VectorsMissing, VectorsDamaged):
             remove(self.path)
@@ -118,5 +120,6 @@ class _Making:
         for row, vector in zip(wanted, found, strict=False):
             vectors[at[row.id]] = vector
         append(self.path, self.dimensions, {row.id: texts[row.id] for row in rows}, vectors)
+        self.has_changed = True
         self.made += len(wanted)
         self.present += len(wanted)

@@ -25,7 +25,7 @@ TOGETHER = 0.4
 BEFORE = 2
 # So many rows are looked at for their meaning alone, if they are at least so far above the mean.
 NEAREST = 40
-LEAST = 2.5
+LEAST = 2.0
 # Numbers from less say little.
 FEWEST_ROWS = 8
 

@@ -21,7 +21,7 @@ from moon.cycle import session_states as states
 from moon.documents import CycleDocument
 from moon.errors import ArchiveDamaged, DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, unusable
-from moon.fulltext import IndexMissing, open_reader
+from moon.fulltext import IndexMissing, open_reader, vectors
 from moon.health import health_file
 from moon.health.health_file import Health
 from moon.health.noting import LOOK
@@ -90,6 +90,7 @@ def gather(home: Home) -> Document:
             "archives": indexed.archives,
             "messages": indexed.messages,
             "lag": len({line["sha256"] for line in lines} - indexed.shas),
+            "vectors": vectors.count(home.vectors) if config.recall.semantic.source != "off" else None,
         },
         "distillation": part(lambda: _distillation(home, config, now), None),
         "disk": {**disk, "growth_bytes_a_day": growth.bytes_per_day, "days_left": growth.days_left},
