@@ -201,7 +201,13 @@ def append(path: Path, dimensions: int, texts: Mapping[int, int], vectors: NDArr
 def texts_of(index: TextIndex) -> dict[int, int]:
     """Row → digest of its text, of all rows, the newest first."""
     with translated(index.path):
-        return dict(index.connection.execute("SELECT id, digest FROM message ORDER BY at DESC, id DESC"))
+        found = index.connection.execute("SELECT id, digest FROM message ORDER BY at DESC, id DESC").fetchall()
+    return {row: unsigned(digest) for row, digest in found}
+
+
+def unsigned(digest: int) -> int:
+    """A digest of the index as it stands in a record."""
+    return digest & 0xFFFFFFFF
 
 
 def keep_only(vectors: Vectors, wanted: Mapping[int, int]) -> int:

@@ -12,7 +12,7 @@ from moon.config import Config
 from moon.fulltext import Filters, TextIndex
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT
 from moon.fulltext.languages import guess
-from moon.fulltext.vectors import Vectors, VectorsMissing, damaged
+from moon.fulltext.vectors import Vectors, VectorsMissing, damaged, unsigned
 from moon.model.embedding import open_embedder, understands
 from moon.paths import Home
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Logarithm of odds for a standard deviation: of the row alone, and of it with the two rows before.
 OWN = 0.2
-TOGETHER = 0.4
+TOGETHER = 0.2
 BEFORE = 2
 # So many rows are looked at for their meaning alone, if they are at least so far above the mean.
 NEAREST = 40
@@ -44,7 +44,9 @@ class Likeness:
         self._usual = 0.0
 
     def look_at(self, digests: dict[int, int]) -> None:
-        """Work out what these rows (→ digest of their text) are worth; a row without a vector is worth the mean."""
+        """Work out what these rows (→ digest of their text) are worth. A row without a vector, or with one of another
+        text, is worth the mean of the others.
+        """
         import numpy as np
 
         rows = [*digests]
@@ -56,13 +58,11 @@ class Likeness:
         lengths = np.linalg.norm(together, axis=1)
         cosines = together @ self.question / np.where(lengths > 0, lengths, 1)
         worth = OWN * (own @ self.question - self.mean) + TOGETHER * (cosines - self.mean)
-        is_known = (written == np.array([*digests.values()], "int64")) & own.any(axis=1)
-        self._worth = {row: float(each) / self.deviation for row, each in zip(rows, worth, strict=True)}
-        known = [self._worth[row] for row, known in zip(rows, is_known, strict=True) if known]
-        self._usual = sum(known) / len(known) if known else 0.0
-        for row, known_too in zip(rows, is_known, strict=True):
-            if not known_too:
-                self._worth[row] = self._usual
+        is_known = (written == np.array([unsigned(digest) for digest in digests.values()], "int64")) & own.any(axis=1)
+        found = {row: float(each) / self.deviation for row, each in zip(rows, worth, strict=True)}
+        known = {row: found[row] for row, is_so in zip(rows, is_known, strict=True) if is_so}
+        self._usual = self._usual or sum(known.values()) / max(1, len(known))
+        self._worth |= {row: known.get(row, self._usual) for row in rows}
 
     def worth(self, row: int) -> float:
         """What a row's meaning adds to its score."""

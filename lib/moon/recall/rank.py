@@ -6,7 +6,7 @@ import heapq
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from moon.fulltext import StoredRow, TextIndex
@@ -131,6 +131,10 @@ class Ranking:
         """Rows that mean much the same as the question, whatever their words."""
         return self.found.likeness.nearest if self.found.likeness else ()
 
+    def _look_at_meaning(self, rows: Iterable[tuple[int, str, int, int]]) -> None:
+        if self.found.likeness:
+            self.found.likeness.look_at({row: digest for row, _, _, digest in rows})
+
     def _meant(self, row: int) -> float:
         """What the meaning of a row is worth."""
         return self.found.likeness.worth(row) if self.found.likeness else 0.0
@@ -140,8 +144,7 @@ class Ranking:
         that came a thousand times, one row is looked at.
         """
         rows = self.index.found_sizes([*{*self._by_words(), *self.found.more, *self._alike()}])
-        if self.found.likeness:
-            self.found.likeness.look_at({row: digest for row, _, _, digest in rows})
+        self._look_at_meaning(rows)
         user, assistant = ([size for _, role, size, _ in rows if role == who] for who in ("user", "assistant"))
         self.told = talkativeness(user, assistant)
         told = WEIGHTS["told"] * self.told
@@ -186,6 +189,8 @@ class Ranking:
         features = {
             row: self.reader.words(row, of[row], around, sessions, self.told) for row in chosen if row in around.shapes
         }
+        if self.found.likeness:
+            self._look_at_meaning(self.index.found_sizes([*features]))
         closer = {
             row: _dot(self.by_words, values) + self._dated(row) + self._meant(row) for row, values in features.items()
         }
