@@ -85,13 +85,18 @@ class Vectors:
 
     def likeness(self, question: NDArray[np.float32], low: int, high: int) -> tuple[Any, Any]:
         """(rows from `low` to `high` that have a vector, the cosine of each with the question)."""
-        rows = self.records["row"]
-        inside = self._numpy.flatnonzero((rows >= low) & (rows <= high) & (self.records["scale"] > 0))
-        found = self._numpy.empty(len(inside), "float32")
-        for start in range(0, len(inside), BLOCK):
-            places = inside[start : start + BLOCK]
-            found[start : start + BLOCK] = self._unit(places) @ question
-        return rows[inside], found
+        np, rows = self._numpy, self.records["row"]
+        inside = (rows >= low) & (rows <= high) & (self.records["scale"] > 0)
+        cosines = [np.zeros(0, "float32")]
+        for start in range(0, len(rows), BLOCK):
+            wanted = inside[start : start + BLOCK]
+            block = self.records[start : start + BLOCK]
+            if wanted.sum() < len(wanted) // 2:
+                cosines.append(_unit(block[wanted]) @ question)
+            else:
+                every = block["vector"].astype("float32") @ question * block["scale"]
+                cosines.append(every[wanted])
+        return rows[inside], np.concatenate(cosines)
 
     def of(self, rows: Iterable[int]) -> tuple[Any, Any]:
         """(a unit vector for each of these rows, zeros where there is none; the digest of its text). Raises
@@ -106,7 +111,7 @@ class Vectors:
         is_there = self._sorted[at] == wanted
         self.check(places[is_there])
         digests = self.records["digest"][places].astype("int64")
-        return self._unit(places) * is_there[:, None], np.where(is_there, digests, -1)
+        return _unit(self.records[places]) * is_there[:, None], np.where(is_there, digests, -1)
 
     def check(self, places: Any = None) -> None:
         """Compare records with their checksums, all of them unless some are named. Raises `VectorsDamaged`."""
@@ -117,9 +122,10 @@ class Vectors:
             if _checksum(data[at * size : (at + 1) * size]) != written:
                 raise damaged(self.path, f"record {at} is not as it was written")
 
-    def _unit(self, places: Any) -> Any:
-        chosen = self.records[places]
-        return chosen["vector"].astype("float32") * chosen["scale"][:, None]
+
+def _unit(records: Any) -> Any:
+    """Vectors of length 1."""
+    return records["vector"].astype("float32") * records["scale"][:, None]
 
 
 def _fields(dimensions: int) -> list[Any]:
