@@ -212,7 +212,7 @@ class Ranking:
             features = (read.own, read.share, *looked_at[row.id][2:], *read.features)
             value = _dot(BY_FEATURE[read.is_quoted], features)
             value += SUMMARIES.get(row.role, 0.0) if read.is_quoted else prior(row, wants_command)
-            value += self._meant(row.id)
+            value += 0.0 if read.is_quoted else self._meant(row.id)
             value += 0.0 if read.share or self.found.hits.get(row.id) else BARE
             scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT], read.is_quoted))
         scored.sort(key=lambda each: (-each.score, -each.row.at, -each.row.id))
