@@ -40,8 +40,6 @@ BEFORE_VECTOR = 20
 class VectorsUnusable(MoonError):
     """The vectors cannot be used; words alone can."""
 
-    code = "vectors_unusable"
-
 
 class VectorsMissing(VectorsUnusable):
     """No vectors were made yet."""
