@@ -94,7 +94,7 @@ def test_a_timer_that_stopped_shows(moon: Moon, seconds: int, late: bool) -> Non
 def test_archives_without_index_are_counted_as_lag(moon: Moon) -> None:
     moon.ok("archive", "--all")
     document = status(moon)
-    assert document["index"] == {"archives": 0, "messages": 0, "lag": len(moon.ledger())}
+    assert document["index"] == {"archives": 0, "messages": 0, "lag": len(moon.ledger()), "vectors": None}
     assert "NOT yet indexed" in words(moon)
     moon.ok("index", "--all")
     assert status(moon)["index"]["lag"] == 0

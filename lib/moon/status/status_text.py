@@ -105,7 +105,7 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     yield "archives", f"{of}, {counted(kept['events'], 'event')}, {size}{last}"
     index = document["index"]
     lag = f", {counted(index['lag'], 'archive')} NOT yet indexed (`moon-index --all`)" if index["lag"] else ""
-    meant = "" if index["vectors"] is None else f", the meaning of {index['vectors']} is known"
+    meant = "" if index.get("vectors") is None else f", the meaning of {index['vectors']} is known"
     yield "index", f"{counted(index['archives'], 'archive')}, {counted(index['messages'], 'message')}{meant}{lag}"
     if document["distillation"] is not None:
         yield "models", _models(document["distillation"])
