@@ -292,7 +292,7 @@ def test_a_chat_of_many_days_is_one_unit_a_day_everywhere(tmp_path):
         assert index.counts() == {"segments": 3 + today, "messages": 12}
     assert len(list(moon.home.markdown.rglob("*.md"))) == 3 + today
     assert len(moon.ok("archive", "--list", "--json").json()["details"]) == 3 + today
-    assert moon.ok("status", "--json").json()["archives"]["archives"] == 3 + today
+    assert moon.run("status", "--json").json()["archives"]["archives"] == 3 + today
 
 
 def test_recall_finds_an_original_between_the_pack_and_the_next_index_run(chat):

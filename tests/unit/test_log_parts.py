@@ -16,7 +16,7 @@ from moon.cli import sample
 from moon.files import append_line
 from moon.log_parts import part, parts, set_aside_when_full
 from moon.paths import Home, launchd_log
-from moon.status.status_facts import _audit_tail
+from moon.status.status_facts import audit_tail
 
 
 def test_one_that_is_not_full_or_not_there_stays(tmp_path):
@@ -89,7 +89,7 @@ def test_the_last_actions_are_seen_across_two_parts(home):
     for number in range(14):
         audit.record(home, "archive", "done", session_key=f"k{number}")
     assert len(parts(home.audit_log)) == 2
-    assert [json.loads(line)["session_key"] for line in _audit_tail(home.audit_log).splitlines()] == [
+    assert [json.loads(line)["session_key"] for line in audit_tail(home.audit_log).splitlines()] == [
         f"k{number}" for number in range(14)
     ]
 
