@@ -12,6 +12,7 @@ from tests.support.moon import ROOT, Moon, files_below
 from tests.support.quiet_chat import archive_quiet_chat
 from tests.support.stores import JsonlStoreBuilder
 
+from moon.distill.standing_rules import rules_in, standing_file
 from moon.distillations import read_record
 from moon.rollover.map_sources import distillations_of, segments_of_window
 from moon.vault.catalog import open_catalog
@@ -55,6 +56,18 @@ def test_a_month_of_a_quiet_chat_is_a_record_and_a_block_a_day(moon: Moon) -> No
     moon.home.raw.rename(moon.home.raw.with_name("elsewhere"))
     assert outcome(moon, "--all") == "nothing"
     assert {**records(moon), **files_below(moon.home.memory)} == before
+
+
+def test_rules_are_gathered_in_one_file_with_their_day(moon: Moon) -> None:
+    hashes = archive_quiet_chat(moon.home, range(2), 2)
+    moon.ok("distill", "--all")
+    path = standing_file(moon.home.memory)
+    rules = rules_in(path.read_bytes())
+    assert [rule.record for rule in rules] == [hashes[0][:12]] * 2 + [hashes[2][:12]] * 2
+    assert [rule.text in (moon.home.memory / f"{rule.day}.md").read_text() for rule in rules] == [True] * 4
+    before = path.read_bytes()
+    moon.ok("distill", "--all", "--provider", "local")
+    assert path.read_bytes() == before
 
 
 def test_a_day_that_grows_keeps_one_record_and_one_block(moon: Moon) -> None:

@@ -660,3 +660,9 @@ def test_code_that_stands_without_fences_is_no_line() -> None:
 def test_a_wrapped_sentence_is_one_line() -> None:
     text = "We decided to keep the old pump of the greenhouse until the end\nof summer, because the new one is loud."
     assert lists_of(("user", text))["decisions"] == [text.replace("\n", " ")]
+
+
+def test_the_same_rule_about_another_thing_is_another_rule() -> None:
+    rules = [f"Never delete the folder /srv/raw/{name}." for name in ("a1", "b2", "c3")]
+    said = [turn for rule in rules for turn in (("user", rule), ("assistant", "Understood."))]
+    assert sorted(lists_of(*said)["rules"]) == rules

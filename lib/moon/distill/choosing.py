@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 from moon.distill.distillation import Distillation, Item
+from moon.distill.identifiers import things_in
 from moon.distill.worth import Line
 
 # The share of the room after which the next line of a list is worth half.
@@ -117,11 +118,15 @@ class _Choice:
         if line.item.text in self._told and line.name != "commands":
             return line.fit * TOLD if line.name == "identifiers" else 0.0
         values = sum(worth * (NAMED_ALREADY if text in self._named else 1.0) for text, worth in line.values)
-        if line.words and any(is_told(line.words, other) for other in self._words):
+        if line.words and any(is_told(line.words, told) for told in self._words) and self._names_nothing_new(line):
             # The same words with another value tell something new; without one, nothing.
             return VALUES_COUNT * values * SAME_WORDS if not self._named.issuperset(dict(line.values)) else 0.0
         share = SHARES[line.name] * self._room
         return line.fit / (1 + SATURATES * self._used[line.name] / share) + VALUES_COUNT * values
+
+    def _names_nothing_new(self, line: Line) -> bool:
+        """Whether every path, host or ticket of a line stands in those that were taken."""
+        return all(thing in self._told for thing in things_in(line.item.text))
 
     def _add(self, number: int) -> None:
         line = self.lines[number]

@@ -184,6 +184,17 @@ def is_searched_for(found: Identifier) -> bool:
     return found.kind not in ("name", "quoted") or not _VOCABULARY.fullmatch(found.text)
 
 
+# Kinds that name one thing: another path is another rule, another sum may be the same one corrected.
+_THINGS = frozenset(
+    ["url", "uuid", "email", "path", "file", "address", "host", "ticket", "serial", "hash", "code", "phone"]
+)
+
+
+def things_in(text: str) -> frozenset[str]:
+    """The things that a text names exactly: paths, hosts, tickets."""
+    return frozenset(found.text for found in identifiers_in(text) if found.kind in _THINGS)
+
+
 def is_command(text: str) -> bool:
     """Whether this line reads like something for a shell, with at least one argument."""
     return bool(_COMMAND.fullmatch(text)) and (" " in text or text.startswith("./"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from moon.distill.clauses import without_lead_in
 from moon.distill.conversation import Session, corrects
 from moon.distill.cues import FAILURE, cue
-from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in
+from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in, things_in
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
 from moon.distill.units import Unit, sentences, terms
 from moon.distill.values import values_in
@@ -316,9 +316,13 @@ def _without_doubles(candidates: Sequence[Judged]) -> list[Judged]:
     ordered = sorted(candidates, key=lambda each: (-each.score, -each.unit.turn, each.unit.position))
     chosen: list[Judged] = []
     for candidate in ordered[:CONSIDERED]:
-        if not any(_same(candidate.words, other.words) for other in chosen):
+        if not any(_says_same(candidate, other) for other in chosen):
             chosen.append(candidate)
     return chosen
+
+
+def _says_same(left: Judged, right: Judged) -> bool:
+    return _same(left.words, right.words) and things_in(left.unit.text) <= things_in(right.unit.text)
 
 
 def _same(left: frozenset[str], right: frozenset[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from moon.distill.daily_memory import FOLDED, before_block, day_file
 from moon.distill.distillation import TITLES
+from moon.distill.identifiers import things_in
 from moon.distill.units import terms
 from moon.errors import MoonError
 from moon.files import read_bounded
@@ -37,18 +38,19 @@ class Told:
 class _Line(NamedTuple):
     text: str
     words: frozenset[str]
-    figures: frozenset[str]
+    names: frozenset[str]
+    """Its figures, and the paths, hosts and tickets in it."""
 
     @classmethod
     def of(cls, line: str) -> _Line:
         text = " ".join(line.casefold().split()).strip(" .!")
-        return cls(text, terms(text), frozenset(_FIGURE.findall(text)))
+        return cls(text, terms(text), frozenset(_FIGURE.findall(text)) | things_in(line))
 
     def repeats(self, told: _Line) -> bool:
         if self.text == told.text:
             return True
         shared = len(self.words & told.words)
-        return self.figures == told.figures and shared >= max(LEAST_WORDS, SAME * max(len(self.words), len(told.words)))
+        return self.names == told.names and shared >= max(LEAST_WORDS, SAME * max(len(self.words), len(told.words)))
 
 
 def told_before(folder: Path, day: str, sha256: str, block: str) -> Told:
