@@ -15,6 +15,7 @@ from moon import schema
 from moon.clock import format_ms, now_ms, now_text
 from moon.documents import CycleDocument, Row, SessionRecord, StationRecord, UsageDocument
 from moon.errors import DocumentInvalid
+from moon.files import write_atomic
 from moon.paths import Home
 
 Document = CycleDocument
@@ -41,9 +42,11 @@ def cycle_path(home: Home, cycle_id: str) -> Path:
     return home.cycles / f"{cycle_id}.json"
 
 
-def write(home: Home, document: Document) -> None:
-    """Check and write a cycle document at its place."""
-    schema.write("cycle", document, cycle_path(home, document["cycle_id"]))
+def write(home: Home, document: Document) -> str:
+    """Check and write a cycle document at its place; its text, since the check of a long one is dear."""
+    text = schema.dump("cycle", document)
+    write_atomic(cycle_path(home, document["cycle_id"]), text)
+    return text
 
 
 def parse(data: bytes, path: str = "") -> Document:

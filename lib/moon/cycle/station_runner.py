@@ -90,25 +90,25 @@ def run(station: str, work: Work, home: Home, config: Config, call: Call) -> int
     if chained:
         return _hand_on(home, config, document, station, lock)
     cycles.finish(document)
-    cycles.write(home, document)
+    text = cycles.write(home, document)
     note_cycle(home, config, document)
     lock.release()
-    _print(document, station, call)
+    _print(document, station, call, text)
     return exit_code(document, station)
 
 
 def run_together(steps: list[tuple[str, Work]], home: Home, config: Config, call: Call) -> int:
     """Do several stations' work on one document in one process, under one lock, and return the exit code."""
     lock = None if call.dry_run else take_lock(home, call.wait_seconds)
-    document = _find_document(config, call)
+    document, text = _find_document(config, call), ""
     for station, work in steps:
         do_work(station, work, Context(home, config, document, dry_run=call.dry_run))
     if lock is not None:
         cycles.finish(document)
-        cycles.write(home, document)
+        text = cycles.write(home, document)
         note_cycle(home, config, document)
         lock.release()
-    _print(document, "", call)
+    _print(document, "", call, text)
     return exit_code(document)
 
 
@@ -301,7 +301,7 @@ def describe(document: cycles.Document, station: str = "") -> list[str]:
     return found
 
 
-def _print(document: cycles.Document, station: str, call: Call) -> None:
+def _print(document: cycles.Document, station: str, call: Call, text: str = "") -> None:
     """JSON for a pipe, words for a terminal; words go to stderr where stdout carries the document."""
     words = describe(document, station) or [f"{station}: nothing to do"]
     if not call.as_json and output.is_terminal():
@@ -309,5 +309,5 @@ def _print(document: cycles.Document, station: str, call: Call) -> None:
         return
     from moon import schema
 
-    output.put(schema.dump("cycle", document))
+    output.put(text or schema.dump("cycle", document))
     output.say(*words)
