@@ -19,11 +19,13 @@ from tests.support.old_index import as_version
 from tests.support.stores import JsonlStoreBuilder
 
 from moon.cli.index import main as index_main
-from moon.fulltext import Filters, open_reader, open_writer
+from moon.config import load
+from moon.fulltext import Filters, TextIndexWriter, open_reader, open_writer
 from moon.fulltext.languages import stem
 from moon.index import archive_entry, indexer
 from moon.projection import place_at
 from moon.vault import segments
+from moon.vault.catalog import open_catalog
 
 KEY = "agent:main:main"
 
@@ -363,3 +365,31 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert peak - own < (25 << (10 if sys.platform != "darwin" else 20))
     assert found(moon, "granite")
+
+
+def test_a_tick_looks_only_for_the_archives_that_are_new(built: Moon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a session with many archives. Before anything destructive, and when asked by name, all are looked for."""
+    index_all(built)
+    store = JsonlStoreBuilder(built.state_dir)
+    lines = conversation("s1", 4)
+    for number in range(3):
+        store.write("s1", [*lines, *(message(f"late{each}", f"kingfisher {each}") for each in range(number + 1))])
+        record = built.ok("archive", "--all").stdout
+        built.ok("index", stdin=record)
+    looked_for: list[str] = []
+    findable = TextIndexWriter.findable
+
+    def counted(index: TextIndexWriter, sha256: str) -> bool:
+        looked_for.append(sha256)
+        return findable(index, sha256)
+
+    monkeypatch.setattr(TextIndexWriter, "findable", counted)
+    with open_catalog(built.home) as catalog, closing(indexer.Indexer(built.home, load(built.home), catalog)) as made:
+        found = list(catalog.segments("main", "s1"))
+        assert len(found) == 4
+        assert made.add(found, [found[-1].sha256])[1] == {each.sha256 for each in found}
+        assert set(looked_for) == {found[-1].sha256}
+        assert made.add(found)[1] == {each.sha256 for each in found}
+        assert set(looked_for) == {each.sha256 for each in found}
+        made.index.forget_segment(found[0].sha256)
+        assert made.add(found, [])[0].archives == [found[0].sha256]

@@ -29,11 +29,14 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
         def handle(row: Row) -> Entry:
             found = _wanted(catalog, row)
             archived = session_record(context.document, "archive", row)
+            fresh = archived.get("archives", []) if archived else []
+            # What is destructive comes only after every archive was looked for, and so does what is asked for by name.
+            is_plain = set(row["due"]) == {"archive", "index"}
             try:
-                made, findable = indexer.add(found)
+                made, findable = indexer.add(found, fresh if is_plain else None)
             except IndexRenewing as error:
                 return {"outcome": "deferred", "code": error.code, "reason": error.message, "hint": error.hint}
-            return entry_of(made, found, findable, archived.get("archives", []) if archived else [])
+            return entry_of(made, found, findable, fresh)
 
         with contextlib.closing(indexer):
             yield handle

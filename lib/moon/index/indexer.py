@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from moon import audit
@@ -68,14 +68,24 @@ class Indexer:
             self._index.close()
             self._index = None
 
-    def add(self, found: list[Segment]) -> tuple[Made, set[str]]:
-        """Enter what is missing; what was made, and which of the archives a search finds now. Raises `MoonError`."""
+    def add(self, found: list[Segment], fresh: Collection[str] | None = None) -> tuple[Made, set[str]]:
+        """Enter what is missing; what was made, and which of the archives a search finds now. Raises `MoonError`.
+
+        With `fresh`, an archive that the index has is looked for by a search only when it is one of these: a session
+        of years has hundreds, and each tick that brings a message would look for all of them.
+        """
+
+        def is_findable(each: Segment) -> bool:
+            if fresh is None or each.sha256 in fresh:
+                return self.is_findable(each)
+            return self.index.has_segment(each.sha256)
+
         attempt = 0
         while self._busy is None:
             attempt += 1
             try:
-                made = self._feed(found)
-                return made, {each.sha256 for each in found if self.is_findable(each)}
+                made = self._feed(found, is_findable)
+                return made, {each.sha256 for each in found if is_findable(each)}
             except IndexBusy as error:
                 self.close()
                 if attempt >= self.config.index.attempts:
@@ -86,7 +96,7 @@ class Indexer:
                 if self.replaced:
                     raise
                 self._set_aside(error)
-                self._feed(list(self.catalog.segments()))
+                self._feed(list(self.catalog.segments()), self.is_findable)
         raise self._busy
 
     def add_the_rest(self) -> Made:
@@ -94,15 +104,23 @@ class Indexer:
         if self._busy is not None:
             raise self._busy
         known = self.index.segment_shas()
+        if self.catalog.hashes() <= known and self._has_pages():
+            return Made()
         missing = [each for each in self.catalog.segments() if each.sha256 not in known or not self.has_page(each)]
         return self.add(missing)[0] if missing else Made()
 
-    def _feed(self, found: Iterable[Segment]) -> Made:
+    def _has_pages(self) -> bool:
+        """Are there as many pages as archives? Asking for each would take as long as all else."""
+        if not self.makes_pages:
+            return True
+        return sum(1 for _ in self.home.markdown.glob("*/*.md")) == self.catalog.file_count()
+
+    def _feed(self, found: Iterable[Segment], is_findable: Callable[[Segment], bool]) -> Made:
         made = Made()
         found = list(found)
         for pack in (each for each in found if each.parts):
             self._take_over(self.index, pack)
-        for portion in portions(list(plan_steps(found, self.is_findable, self.has_page))):
+        for portion in portions(list(plan_steps(found, is_findable, self.has_page))):
             carry_out(self.home, self.index, self.redactor, portion, made)
         return made
 

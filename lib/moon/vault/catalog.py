@@ -224,6 +224,14 @@ class Catalog:
         )
         return (self._segment(row) for row in rows)
 
+    def hashes(self) -> set[str]:
+        """The SHA-256 of every file of the archive."""
+        return {str(row[0]) for row in self.connection.execute("SELECT sha256 FROM files")}
+
+    def file_count(self) -> int:
+        """How many files the archive has."""
+        return int(self.connection.execute("SELECT count(*) FROM files").fetchone()[0])
+
     def _segment(self, row: tuple[str, ...]) -> Segment:
         agent, key, session_id, ordinal, sha, path, events, size, torn, when, parts = row
         place = self.home.root / path
