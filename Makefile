@@ -115,5 +115,5 @@ uninstall: ## Take back exactly what install made; archives stay
 	@$(if $(VENV_WORKS),$(PY),$(PYTHON)) -E -s lib/launch.py install uninstall
 
 clean: ## Remove what the other targets made in this folder; archives and the real OpenClaw stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis lib/*.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build lib/*.egg-info
 	find lib tests -name __pycache__ -type d -prune -exec rm -rf {} +

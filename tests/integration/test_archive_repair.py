@@ -670,3 +670,25 @@ def test_a_pack_is_never_joined_into_itself(archiver):
         pack_past_days(catalog, "UTC", bounded=False)
     assert archiver.damage() == []
     assert sorted(archiver.restored("s1").splitlines()) == sorted(LINES)
+
+
+def test_nothing_is_written_off_while_openclaws_store_is_out_of_reach(tmp_path):
+    moon = Moon(tmp_path)
+    SqliteStoreBuilder(moon.state_dir).put("agent:main:main", "s1", events.conversation("s1", 5))
+    moon.ok("snapshot")
+    (archive,) = moon.home.raw.rglob("*.jsonl")
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+    away = moon.state_dir.rename(tmp_path / "away")
+    waits = moon.run("archive", "--repair")
+    assert waits.code in (1, 3)
+    assert "bring OpenClaw's folder back" in waits.stderr
+    assert [line for line in moon.ledger() if line["kind"] == "retired"] == []
+    away.rename(moon.state_dir)
+    moon.ok("archive", "--repair")
+    assert "all as recorded" in moon.ok("archive", "--verify").stderr
+    archive.write_bytes(data)
+    moon.state_dir.rename(tmp_path / "away")
+    moon.ok("archive", "--repair", "--force")
+    assert len([line for line in moon.ledger() if line["kind"] == "retired"]) == 1

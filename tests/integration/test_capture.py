@@ -229,7 +229,7 @@ def test_a_pending_distillation_of_a_deleted_session_is_done(moon):
     store.delete(KEY, "s1")
     for number in range(3):
         assert tick(moon, number * 30) == 0
-    (memory,) = moon.home.memory.glob("*.md")
+    (memory,) = moon.home.memory.glob("20*.md")
     assert "lighthouse register" in memory.read_text()
     assert states.peek(moon.home).owed == {} and states.peek(moon.home).sessions == {}
 

@@ -197,3 +197,45 @@ def test_monitoring_gets_one_line_and_an_exit_code(moon: Moon) -> None:
     assert (well.code, well.stdout.decode().count("\n")) == (0, 1) and well.stdout.startswith(b"OK: looked 10 s ago")
     dead = moon.run("status", "--check", env=at(1000))
     assert (dead.code, dead.stdout.decode().count("\n")) == (1, 1) and dead.stdout.startswith(b"PROBLEM: moon-sample")
+
+
+def test_damage_is_a_problem_from_the_verify_that_found_it_until_the_repair(moon: Moon) -> None:
+    moon.ok("snapshot")
+    archive = next(moon.home.raw.rglob("*.jsonl"))
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+
+    def damaged() -> bool:
+        return any(
+            "archive" in each["message"]
+            for each in moon.run("status", "--json").json()["problems"]
+            if each["path"] == str(archive)
+        )
+
+    assert not damaged()
+    assert moon.run("archive", "--verify").code == 1
+    assert damaged()
+    moon.ok("archive", "--repair")
+    assert not damaged()
+
+
+def test_mended_configuration_is_no_problem_before_the_next_tick(moon: Moon) -> None:
+    assert tick(moon, 0) == 0
+    good = moon.home.config_file.read_text() if moon.home.config_file.exists() else ""
+    moon.home.config_file.write_text("tresholds: {}\n")
+    assert moon.run("sample").code == 78
+
+    def told() -> list[str]:
+        return [
+            each["message"]
+            for each in moon.run("status", "--json").json()["problems"]
+            if each["code"] == "config_invalid"
+        ]
+
+    assert len(told()) == 1
+    moon.home.config_file.write_text("guard: {idle: 1}\n")
+    (words,) = told()
+    assert "guard.idle" in words, "the error of now, not the one that a tick kept"
+    moon.home.config_file.write_text(good)
+    assert told() == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.events import conversation, message
 from tests.support.moon import Moon, archived_events
-from tests.support.old_index import as_version_2
+from tests.support.old_index import as_version
 from tests.support.stores import SqliteStoreBuilder
 
 
@@ -47,7 +47,7 @@ def test_dry_run_of_a_snapshot_changes_nothing(tmp_path: Path) -> None:
 def test_post_upgrade_renews_an_older_index_and_reads_the_store(tmp_path: Path) -> None:
     moon = filled(tmp_path)
     moon.ok("snapshot")
-    as_version_2(moon.home.text_index)
+    as_version(moon.home.text_index, 2)
     report = moon.ok("post-upgrade", "--json").json()
     words = [str(each) for each in report["details"]]
     assert report["changed"]

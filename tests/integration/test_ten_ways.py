@@ -254,7 +254,7 @@ WAYS = {
     "too few rights": Way(too_few_rights, "verify", "gateway_scope", "grants", "openclaw devices"),
     "refused key": Way(refused_key, "status", "model_key_refused", "the key was refused", "make a new key"),
     "key of the shell": Way(key_of_the_shell, "verify", "key_not_for_timer", "set in this shell", "environment"),
-    "no skill": Way(no_skill, "verify", "skill_missing", "agent main does not have", "make install"),
+    "no skill": Way(no_skill, "verify", "skill_missing", "agent main does not have", "moon-install"),
     "recall out of reach": Way(recall_out_of_reach, "verify", "recall_not_on_path", "PATH", "gateway restart"),
     "memory is a file": Way(memory_is_a_file, "verify", "memory_unwritable", "no folder", "paths.memory"),
 }

@@ -21,14 +21,16 @@ from moon.vault.listing import as_lines, list_archives
 from moon.vault.packing import pack_past_days, plan_past_days
 from moon.vault.restore import find_archived, restore
 from moon.vault.verify import verify
+from moon.verify.soundness import keep_all
 
 
 def run_verify(options: argparse.Namespace) -> int:
     """Re-read everything and report each damage."""
     home = Home.from_environment()
-    configuration.load(home)
+    config = configuration.load(home)
     report = Report("moon-archive")
     checked = verify(home)
+    keep_all(home, config, checked)
     for error in checked.errors:
         report.fail(error)
     report.outcome = checked.describe()
@@ -50,7 +52,8 @@ def run_list(options: argparse.Namespace) -> int:
     report.outcome = f"{counted(len(listed), 'archive')} of {counted(sessions, 'session')}"
     report.details = list(listed)
     if not options.json:
-        output.tell(*(as_lines(listed) or ["nothing is archived yet"]))
+        none = f"no archive of agent {options.agent}" if options.agent else "nothing is archived yet"
+        output.tell(*(as_lines(listed) or [none]))
     finish(report, options.json)
     return 0
 

@@ -24,6 +24,7 @@ from moon.vault.recovery import Copies, Recovery
 from moon.vault.repair import Repair, Repaired, enter_line
 from moon.vault.strays import take_in_strays
 from moon.vault.verify import Verified, verify
+from moon.verify.soundness import keep_all
 
 Session = tuple[str, str, str]
 
@@ -43,6 +44,7 @@ def run_repair(options: argparse.Namespace) -> int:
     finally:
         lock.release()
     checked = verify(home)
+    keep_all(home, config, checked)
     _report(report, done, checked, dry_run=options.dry_run)
     if done.changed() and not options.dry_run:
         ids = [*done.remade, *done.retired]
@@ -54,7 +56,8 @@ def run_repair(options: argparse.Namespace) -> int:
 def repair(catalog: Catalog, config: Config, copies: Copies, *, dry_run: bool, force: bool = False) -> Repaired:
     """Everything that one run does, in the order in which it does not get worse. Raises `HomeUnusable`."""
     stored = Stored(config)
-    work = Repair(catalog, Recovery(catalog, stored.lines, copies), dry_run=dry_run, force=force)
+    recovery = Recovery(catalog, stored.lines, copies)
+    work = Repair(catalog, recovery, dry_run=dry_run, unread=stored.unread, force=force)
     if not dry_run:
         catalog.ledger.mend()
     take_in_strays(catalog, stored.sessions(), work.done, dry_run=dry_run)
@@ -73,14 +76,17 @@ def repair(catalog: Catalog, config: Config, copies: Copies, *, dry_run: bool, f
 
 
 class Stored:
-    """What the stores hold, by session; nothing without OpenClaw: then copies and remains are all there is."""
+    """What the stores hold, by session. `unread`: why not all of them could be looked into, empty if they could."""
 
     def __init__(self, config: Config) -> None:
         self._found: dict[tuple[str, str], list[tuple[TranscriptStore, Transcript]]] = {}
+        self.unread = ""
         try:
-            holdings = list(open_stores(config).holdings())
-        except MoonError:
-            holdings = []
+            stores = open_stores(config)
+            holdings = list(stores.holdings())
+            self.unread = "; ".join(problem.message for problem in stores.problems)
+        except MoonError as error:
+            holdings, self.unread = [], error.message
         for store, holding in holdings:
             own = holding.transcript
             self._found.setdefault((own.agent, own.session_id), []).append((store, own))
@@ -111,7 +117,7 @@ def _report(report: Report, done: Repaired, checked: Verified, *, dry_run: bool)
     report.changed = done.changed() and not dry_run
     words = [
         f"{counted(len(done.remade), 'archive')} made anew",
-        f"{len(done.retired)} retired with {counted(done.lost, 'event')} lost",
+        f"{counted(len(done.retired), 'archive')} retired with {counted(done.lost, 'event')} lost",
         f"{len(done.adopted)} taken in",
         f"{len(done.aside)} put aside",
         f"{counted(len(done.linked), 'rollover')} linked again",

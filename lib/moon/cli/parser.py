@@ -51,12 +51,12 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        near = self._nearest_option(message)
+        near = self.nearest_option(message)
         raise UsageWrong(
             message, hint=f"did you mean {near}? see `{self.prog} --help`" if near else f"see `{self.prog} --help`"
         )
 
-    def _nearest_option(self, message: str) -> str:
+    def nearest_option(self, message: str) -> str:
         """What was most likely meant by the first option that this tool does not have."""
         unknown = re.search(r"unrecognized arguments: .*?(--[\w-]+)", message)
         near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []

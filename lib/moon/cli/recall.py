@@ -101,7 +101,7 @@ class _QuestionParser(Parser):
     """Says how a question is quoted: the shell hands on words that `argparse` takes for options."""
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments:"):
+        if message.startswith("unrecognized arguments:") and not self.nearest_option(message):
             raise UsageWrong(
                 message,
                 hint="give the question as one quoted text, in front of the options or behind --: "

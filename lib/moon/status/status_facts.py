@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,12 +19,13 @@ from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle import session_states as states
 from moon.documents import CycleDocument
-from moon.errors import ArchiveDamaged, DocumentInvalid, DocumentTooNew, MoonError
+from moon.errors import ArchiveDamaged, ConfigInvalid, DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader, vectors
 from moon.health import health_file
 from moon.health.health_file import Health
 from moon.health.noting import LOOK
+from moon.health.problems import Trouble
 from moon.health.signs import disk_trouble, growth_of, heartbeat_of, index_trouble, timer_trouble
 from moon.log_parts import parts
 from moon.paths import Home
@@ -55,6 +56,7 @@ def gather(home: Home) -> Document:
     set_up = _is_set_up(home)
     state = _read_state(home, problems)
     health = health_file.read(home)
+    kept_problems = _still(health.problems, home.config_file, [*problems])
     lines: list[Line] = part(lambda: _archives(Ledger(home.ledger), problems), [])
     actions = last_actions(part(lambda: audit_tail(home.audit_log), b"").splitlines())
     kept = Counter((line["agent"], line["session_key"]) for line in lines)
@@ -95,7 +97,21 @@ def gather(home: Home) -> Document:
         "distillation": part(lambda: _distillation(home, config, now), None),
         "disk": {**disk, "growth_bytes_a_day": growth.bytes_per_day, "days_left": growth.days_left},
     }
-    return {**document, "problems": as_problems(health.problems, problems, now)}
+    return {**document, "problems": as_problems(kept_problems, problems, now)}
+
+
+def _still(kept: Iterable[Trouble], file: Path, seen: Iterable[MoonError]) -> list[Trouble]:
+    """The kept problems less those of a configuration that this look finds mended, or wrong in another way."""
+    try:
+        changed = int(file.stat().st_mtime * 1000)
+    except OSError:
+        changed = 0
+    now = [each.message for each in seen if each.code == ConfigInvalid.code]
+    return [
+        each
+        for each in kept
+        if each.code != ConfigInvalid.code or (each.message in now if now else each.last >= changed)
+    ]
 
 
 def _config(home: Home, problems: list[MoonError]) -> Config:

@@ -54,9 +54,9 @@ def _problems(problems: list[Document], now: int) -> list[str]:
     waiting = len(problems) - needed
     heads = [f"{needed} {'needs' if needed == 1 else 'need'} you"] if needed else []
     heads += [f"{waiting} may pass by {'itself' if waiting == 1 else 'themselves'}"] if waiting else []
-    lines = [f"{counted(len(problems), 'problem')}, of which {' and '.join(heads)}"]
-    if len(problems) == 1:
-        lines = ["1 problem, which " + ("needs you" if needed else "may pass by itself")]
+    which = "which" if len(heads) == 1 else "of which"
+    heads = [head.removeprefix(f"{len(problems)} ") for head in heads]
+    lines = [f"{counted(len(problems), 'problem')}, {which} {' and '.join(heads)}"]
     for each in problems[:SHOWN_PROBLEMS]:
         mark = "!" if each["needs_person"] else "-"
         lines += [f"{mark} {each['message']}{_whose(each)}", f"    {_when(each, now)}"]

@@ -56,14 +56,18 @@ class Repaired:
 class Repair:
     """One run over one archive, under the cycle lock. `dry_run`: look and say, and change nothing.
 
-    `force`: retire even where no archive is there at all, which looks like a disk that is not mounted.
+    `unread`: why OpenClaw's store, or a part of it, could not be looked into; what it may hold is not written off then.
+    `force`: retire all the same, also where no archive is there at all, which looks like a disk that is not mounted.
     """
 
-    def __init__(self, catalog: Catalog, recovery: Recovery, *, dry_run: bool, force: bool = False) -> None:
+    def __init__(
+        self, catalog: Catalog, recovery: Recovery, *, dry_run: bool, unread: str = "", force: bool = False
+    ) -> None:
         self.catalog = catalog
         self.home = catalog.home
         self.recovery = recovery
         self.dry_run = dry_run
+        self.unread = "" if force else unread
         self.force = force
         self.done = Repaired()
         self.lost_asides: list[LedgerDamage] = []
@@ -128,8 +132,23 @@ class Repair:
         if not holds(path, [part.as_member() for part in parts]):
             raise unusable(path, OSError(5, "it did not read back as it was archived"))
 
+    def _must_wait(self, name: str) -> bool:
+        """Could the store still have what is to be written off? Then it stays as it is, as a problem."""
+        if self.unread:
+            self.done.problems.append(
+                ArchiveDamaged(
+                    f"{name} cannot be made anew, and is left as it is: {self.unread}",
+                    path=name,
+                    hint="bring OpenClaw's folder back, or name a copy with --from, and repair again; "
+                    "if it is gone for good, `moon-archive --repair --force` says what is lost",
+                )
+            )
+        return bool(self.unread)
+
     def _retire(self, file: Segment, found: Sequence[Recovered]) -> None:
         """Save what is whole, write off what is not, and keep the damaged file aside."""
+        if self._must_wait(self.home.relative(file.path)):
+            return
         if not self.force:
             raise ArchiveDamaged(
                 f"no archive is there at all, and neither the store nor a copy has {file.path.name} whole",
@@ -160,7 +179,7 @@ class Repair:
             f"{part.path} of {file.session_key or file.session_id}: neither the store nor a copy has it whole; "
             f"of {part.events} events {len(found.lines)} are kept"
             + (f", {found.elsewhere} are archived anew" if found.elsewhere else "")
-            + f", {lost} are lost"
+            + f", {lost} {'is' if lost == 1 else 'are'} lost"
         )
         self.done.retired.append(part.sha256)
         self.done.lost += lost
@@ -205,6 +224,8 @@ class Repair:
             if source:
                 self.done.remade.append(record["sha256"])
                 self.done.words.append(f"{name}: made anew from {source}")
+                continue
+            if self._must_wait(name):
                 continue
             self.lost_asides += each.entries
             self.done.retired.append(record["sha256"])

@@ -67,7 +67,7 @@ def check_part(home: Home, config: Config) -> list[MoonError]:
 def keep_all(home: Home, config: Config, verified: Verified) -> None:
     """Keep what a look at all archives by hand has shown."""
     health = health_file.read(home)
-    if not home.root.is_dir() or not home.health_file.exists():
+    if not home.root.is_dir() or not (verified.errors or home.health_file.exists()):
         return
     looked_at = {each.path for each in health.problems if each.station == STATION} - {str(home.text_index)}
     checked = {**health.checked, "at": now_text(), "archives": str(verified.segments), "round_ended": now_text()}
