@@ -41,6 +41,12 @@ class Updated:
         return self.new + self.updated + self.unchanged
 
 
+def index_files(settings: Settings) -> list[Path]:
+    """The files in which QMD keeps text from the archives."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qmd"
+    return sorted(cache.glob(f"{settings.index}.sqlite*"))
+
+
 class Qmd:
     """One installed QMD, by its command."""
 

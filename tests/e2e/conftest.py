@@ -13,7 +13,7 @@ from tests.e2e.loopback_model import LoopbackModel
 from tests.e2e.moon_home import BIN, Moon
 from tests.e2e.talk import Talk
 
-AGENTS = 12
+AGENTS = 20
 COUNTER = pytest.StashKey[int]()
 
 

@@ -65,7 +65,7 @@ def page_of(moon: Moon, hit: dict[str, Any]) -> Path:
 def test_every_page_is_in_the_collection_and_a_hit_leads_to_its_event(moon: Moon) -> None:
     pages = len(moon.ledger())
     assert index(moon) == {"outcome": "done", "files": pages, "changed": pages}
-    assert index(moon) == {"outcome": "nothing", "files": pages, "changed": 0}
+    assert index(moon) == {"outcome": "nothing", "reason": "no page is new"}
     hit = search(moon, "cormorant")[0]
     lines = page_of(moon, hit).read_text().splitlines()
     place = place_at(lines, hit["line"])
@@ -81,17 +81,23 @@ def test_its_index_is_for_its_owner_only(moon: Moon, tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_only_new_pages_are_read_again(moon: Moon) -> None:
-    before = index(moon)["files"]
+def one_more(moon: Moon) -> None:
+    """One more message, archived: one more page to be."""
     lines = [*conversation("s1", 3), message("late", "the cormorant sits on the pier"), message("x", "a dipper dives")]
     JsonlStoreBuilder(moon.state_dir, "build").write("s1", lines)
     moon.ok("archive", "--all")
+
+
+def test_only_new_pages_are_read_again(moon: Moon) -> None:
+    before = index(moon)["files"]
+    one_more(moon)
     assert index(moon) == {"outcome": "done", "files": before + 1, "changed": 1}
     assert search(moon, "dipper")
 
 
 def test_a_damaged_index_fails_that_step_until_it_is_gone(moon: Moon, tmp_path: Path) -> None:
     index(moon)
+    one_more(moon)
     database = tmp_path / "cache" / "qmd" / "moon.sqlite"
     for beside in database.parent.glob("moon.sqlite-*"):
         beside.unlink()
@@ -100,6 +106,14 @@ def test_a_damaged_index_fails_that_step_until_it_is_gone(moon: Moon, tmp_path: 
     assert outcome["outcome"] == "failed" and "not a database" in outcome["reason"]
     database.unlink()
     assert index(moon)["files"] == len(moon.ledger())
+
+
+def test_an_index_that_is_gone_is_filled_again_though_no_page_is_new(moon: Moon, tmp_path: Path) -> None:
+    index(moon)
+    for file in (tmp_path / "cache" / "qmd").glob("moon.sqlite*"):
+        file.unlink()
+    assert index(moon)["files"] == len(moon.ledger())
+    assert search(moon, "cormorant")
 
 
 def test_a_home_that_moved_takes_its_collection_along(moon: Moon, tmp_path: Path) -> None:

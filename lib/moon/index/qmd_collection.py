@@ -15,7 +15,7 @@ from moon.errors import MoonError
 from moon.files import write_atomic
 from moon.output import say
 from moon.paths import Home
-from moon.qmd import Qmd
+from moon.qmd import Qmd, index_files
 
 
 def makes_pages(config: Config) -> bool:
@@ -37,7 +37,9 @@ def _told(home: Home) -> Path:
 
 
 def _collection(home: Home, config: Config) -> str:
-    return f"{config.qmd.index} {config.qmd.collection} {home.markdown}\n"
+    """What was told to whom; an index that is gone meanwhile knows nothing any more."""
+    state = "there" if index_files(config.qmd) else "elsewhere"
+    return f"{config.qmd.index} {config.qmd.collection} {home.markdown} {state}\n"
 
 
 def _knows_all(home: Home, config: Config) -> bool:

@@ -13,10 +13,10 @@ from moon.cycle import session_states as states
 from moon.files import make_private, sync, unusable, write_all
 from moon.health.signs import AHEAD_SECONDS, disk_trouble, growth_of
 from moon.paths import Home
+from moon.qmd import index_files
 from moon.text import counted, readable_size
 from moon.vault.ledger import Ledger
 from moon.verify.finding import FAIL, OK, SHOWN, WARN, Finding, Findings, names_of, of_error, trouble
-from moon.verify.machine_checks import qmd_index_files
 
 PROBE = b"moon" * 4096
 # Nothing of Moon is older: a clock before it was never set.
@@ -113,7 +113,7 @@ def open_to_others(paths: Iterable[Path]) -> Iterator[tuple[Path, int]]:
 def private_paths(home: Home, config: Config) -> Iterator[Path]:
     """Everything that is for its owner only: the home with all in it, and QMD's index of it."""
     yield from _everything(home)
-    yield from qmd_index_files(config)
+    yield from index_files(config.qmd)
 
 
 def check_permissions(home: Home, config: Config, fix: bool) -> Findings:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from importlib import metadata
-from pathlib import Path
 
 from moon.config import Config
 from moon.errors import ProgramAbsent
@@ -92,9 +90,3 @@ def _check_collection(qmd: Qmd, collection: str) -> Finding:
     if done.code == 0 and done.stdout.lstrip().startswith(b"["):
         return Finding("qmd", OK, f"its collection {collection} answers")
     return Finding("qmd", WARN, f"its collection {collection} does not answer: qmd {complaint(done)}", hint)
-
-
-def qmd_index_files(config: Config) -> list[Path]:
-    """The files in which QMD keeps text from the archives."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qmd"
-    return sorted(cache.glob(f"{config.qmd.index}.sqlite*"))
