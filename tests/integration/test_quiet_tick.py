@@ -15,8 +15,11 @@ from tests.support import events
 from tests.support.moon import Moon, archived_events
 from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStoreBuilder, StoreBuilder
 
+from moon import config as configuration
+from moon.cli import sample
 from moon.clock import format_ms
 from moon.cycle import session_states as states
+from moon.files import Lock
 from moon.sampling import quiet
 
 KEY = "agent:main:main"
@@ -278,3 +281,78 @@ def test_a_store_that_cannot_be_read_is_tried_at_each_tick(tmp_path, monkeypatch
     wait_until_settled(tmp_path)
     assert moon.run("sample").code != 0
     assert not quiet.is_quiet(NOW_MS + 1)
+
+
+def test_a_link_that_leads_nowhere_hides_no_other_transcript(tmp_path, monkeypatch):
+    moon = Moon(tmp_path)
+    be(moon, monkeypatch)
+    store = JsonlStoreBuilder(moon.state_dir)
+    store.put(KEY, "s1", events.conversation("s1", 3), at=LONG_AGO)
+    store.path("a").symlink_to(tmp_path / "nowhere.jsonl")
+    still = Still(moon, store)
+    still.settle()
+    assert still.is_quiet()
+    store.append("s1", events.message("new", "behind the link in the list"), at=LONG_AGO + 1_000)
+    assert not still.is_quiet()
+
+
+def test_the_wal_of_a_database_that_is_a_link_is_seen(tmp_path, monkeypatch):
+    """SQLite keeps it beside the file that the link leads to."""
+    moon = Moon(tmp_path)
+    be(moon, monkeypatch)
+    store = SqliteStoreBuilder(moon.state_dir)
+    store.put(KEY, "s1", events.conversation("s1", 3), at=LONG_AGO)
+    elsewhere = tmp_path / "elsewhere.sqlite"
+    store.main_file.rename(elsewhere)
+    store.main_file.symlink_to(elsewhere)
+    with contextlib.closing(store.connect()) as open_by_openclaw:
+        open_by_openclaw.execute("SELECT count(*) FROM session_nodes").fetchone()
+        still = Still(moon, store)
+        still.settle()
+        assert still.is_quiet()
+        store.append("s1", events.message("new", "not checkpointed"), at=LONG_AGO + 1_000)
+        assert not still.is_quiet()
+
+
+def test_a_database_that_gives_an_error_keeps_no_other_agent_from_being_looked_at(tmp_path, monkeypatch):
+    moon = Moon(tmp_path)
+    be(moon, monkeypatch)
+    SqliteStoreBuilder(moon.state_dir).put(KEY, "s1", events.conversation("s1", 3), at=LONG_AGO)
+    (moon.state_dir / "agents" / "broken" / "agent" / "openclaw-agent.sqlite").mkdir(parents=True)
+    done = moon.run("sample")
+    assert done.code == 3 and "broken" in done.stderr, "it is told"
+    assert len(list(archived_events(moon.home))) == len(events.conversation("s1", 3))
+
+
+def test_another_user_is_no_reason_to_rest(still, monkeypatch):
+    """Whose files are obeyed depends on who asks."""
+    monkeypatch.setattr(os, "geteuid", lambda: 4_711)
+    assert not still.is_quiet()
+
+
+def test_a_problem_that_another_tool_found_is_looked_at(still):
+    """That it is over shows in a look."""
+    write(still.moon.home.health_file, "{}")
+    assert not still.is_quiet()
+
+
+def test_a_configuration_that_changed_while_the_tick_had_read_it_is_read_again(still, monkeypatch):
+    """However long ago the tick read it."""
+    load, take, taken = configuration.load, Lock.take, []
+
+    def load_and_wait(home):
+        config = load(home)
+        write(home.config_file, "thresholds: {archive: 0.01}")
+        wait_until_settled(still.moon.folder)
+        return config
+
+    def take_and_keep(path):
+        taken.append(take(path))
+        return taken[-1]
+
+    monkeypatch.setattr(sample.configuration, "load", load_and_wait)
+    monkeypatch.setattr(sample.Lock, "take", take_and_keep)
+    monkeypatch.setenv("MOON_NOW", format_ms(NOW_MS + quiet.LOOK_AGAIN_MS))
+    assert sample.main([]) == 0
+    taken[0].release()
+    assert not still.is_quiet(quiet.LOOK_AGAIN_MS + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -35,11 +36,11 @@ EXAMPLES = """\
 def main(arguments: list[str]) -> int:
     """Run one tick and return its exit code; does not return when a station is started."""
     options = parse(arguments)
-    home = Home.from_environment()
+    home, began = Home.from_environment(), time.time_ns()
     if options.no_exec:
         return show(home, configuration.load(home))
     try:
-        return tick(home, configuration.load(home), options.json)
+        return tick(home, configuration.load(home), options.json, began)
     except NotTrusted:
         raise  # what somebody else may write is not written to
     except Exception as error:  # whatever it is: it is kept for moon-status, and said by whoever called
@@ -74,8 +75,11 @@ def show(home: Home, config: configuration.Config) -> int:
     return exit_code(sample)
 
 
-def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
-    """One look under the lock; goes on as the first station when something is due."""
+def tick(home: Home, config: configuration.Config, as_json: bool, began: int) -> int:
+    """One look under the lock; goes on as the first station when something is due.
+
+    `began`: the nanosecond before the configuration was read.
+    """
     lock = Lock.take(home.lock_file)
     bound_launchd_log()
     state, problem = states.load(home)
@@ -85,7 +89,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool) -> int:
     state.heartbeat = now
     sampler.take_up(home, state, lock, now)
     agents = str(state_dir(config) / "agents")
-    world = quiet.look_around(quiet.home_folder(), agents)
+    world = quiet.look_around(quiet.home_folder(), agents, began)
     sample = sampler.look(home, config, state, now)
     said = set(state.notices)
     sampler.remember(home, config, state, sample, now)

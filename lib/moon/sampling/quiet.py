@@ -38,12 +38,15 @@ STEERING = ("HOME", "OPENCLAW_STATE_DIR", "TZ")
 
 
 class World:
-    """All that a tick looks at, as far as the file system tells of it. `lines` say it; `settled`: none is too new."""
+    """All that a tick looks at, as far as the file system tells of it. `lines` say it; `settled`: none is too new.
 
-    def __init__(self) -> None:
+    `began`: the nanosecond at which the tick began to read, where it has read something of it already.
+    """
+
+    def __init__(self, began: int | None = None) -> None:
         self.lines: list[str] = []
         self.settled = True
-        self._now = time.time_ns()
+        self._now = time.time_ns() if began is None else began
 
     def add(self, path: str) -> None:
         """Take in a file: which one it is, and when it was changed. Nobody can set the time of the inode's change."""
@@ -86,23 +89,28 @@ class World:
         """Take in the first bytes of a file."""
         try:
             descriptor = os.open(path, os.O_RDONLY)
+            try:
+                self.lines.append(os.read(descriptor, length).hex())
+            finally:
+                os.close(descriptor)
         except OSError as error:
             self.lines.append(f"{path} errno {error.errno}")
-            return
-        try:
-            self.lines.append(os.read(descriptor, length).hex())
-        finally:
-            os.close(descriptor)
 
     def add_folder(self, path: str, part: str = "") -> None:
-        """Take in every file of a folder with `part` in its name."""
+        """Take in every file of a folder with `part` in its name. A link that leads nowhere concerns no other file."""
         try:
             with os.scandir(path) as found:
                 for name, each in sorted((each.name, each) for each in found if part in each.name):
-                    self.lines.append(name)
-                    self._put(each.stat())
+                    self._add_entry(name, each)
         except OSError as error:
             self.lines.append(f"{path} errno {error.errno}")
+
+    def _add_entry(self, name: str, entry: os.DirEntry[str]) -> None:
+        self.lines.append(name)
+        try:
+            self._put(entry.stat())
+        except OSError as error:
+            self.lines.append(f"errno {error.errno}")
 
     def digest(self) -> str:
         """One word for all of it; some of it may be secret."""
@@ -117,21 +125,21 @@ def stamp_of(found: os.stat_result) -> str:
     )
 
 
-def look_around(home: str, agents: str) -> World:
-    """All that a tick of this home looks at; `agents` is OpenClaw's folder of agents.
+def look_around(home: str, agents: str, began: int | None = None) -> World:
+    """All that a tick of this home looks at; `agents` is OpenClaw's folder of agents, `began` as in `World`.
 
     Opens and closes databases as plain files, which frees what locks this process has on them: only before any of them
     is opened as one.
     """
-    world = World()
-    world.lines += [__version__, agents, *steering()]
+    world = World(began)
+    world.lines += [__version__, str(os.geteuid()), agents, *steering()]
     config = os.path.expanduser(os.environ.get("MOON_CONFIG") or f"{home}/moon.yaml")
     for folder in (home, os.path.dirname(config)):
         world.add_owner(folder)
     world.add(config)
-    for own in ("archives/ledger.jsonl", "index/catalog.sqlite"):
+    for own in ("archives/ledger.jsonl", "index/catalog.sqlite", "state/health.json"):
         world.add(f"{home}/{own}")
-    world.add_wal(f"{home}/index/catalog.sqlite")
+    world.add_wal(real_place(f"{home}/index/catalog.sqlite"))
     world.add_folder(f"{home}/state/rollovers")
     try:
         names = sorted(os.listdir(agents))
@@ -143,7 +151,7 @@ def look_around(home: str, agents: str) -> World:
 
 
 def _add_agent(world: World, folder: str) -> None:
-    database = f"{folder}/agent/openclaw-agent.sqlite"
+    database = real_place(f"{folder}/agent/openclaw-agent.sqlite")
     world.add(database)
     world.add(f"{database}-journal")
     world.add_head(database, DATABASE_HEAD)
@@ -151,6 +159,11 @@ def _add_agent(world: World, folder: str) -> None:
     world.add_owner(f"{folder}/sessions")
     world.add(f"{folder}/sessions/sessions.json")
     world.add_folder(f"{folder}/sessions", ".jsonl")
+
+
+def real_place(database: str) -> str:
+    """Where a database that is a link lies: SQLite keeps WAL and journal there, and not beside the link."""
+    return os.path.realpath(database) if os.path.islink(database) else database
 
 
 def steering() -> list[str]:
