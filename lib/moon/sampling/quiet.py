@@ -88,7 +88,7 @@ class World:
     def add_head(self, path: str, length: int) -> None:
         """Take in the first bytes of a file."""
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 self.lines.append(os.read(descriptor, length).hex())
             finally:
