@@ -37,7 +37,7 @@ load helper
 @test "the launcher by its own name says what to call" {
     run "$bin/moon"
     [ "$status" -eq 2 ]
-    [[ "$output" == *moon-sample* ]]
+    [[ "$output" == *moon-TOOL*sample* ]]
 }
 
 @test "a MOON_HOME that cannot be made is named, with a hint and no traceback" {
