@@ -21,10 +21,10 @@ from moon.distillations import says_nothing
 
 JUDGED = ("decisions", "rules", "milestones", "open_tasks")
 CUES = {"decisions": "decision", "rules": "rule", "milestones": "milestone", "open_tasks": "task"}
-# Who says it. A tool's output decides nothing, rules nothing, and asks for nothing.
+# Who says it. A tool's output decides nothing, rules nothing, and asks for nothing; rules are laid down by users alone.
 ROLES = {
     "decisions": {USER: 1.5, ASSISTANT: 0.6, SUMMARY: 0.9},
-    "rules": {USER: 1.7, ASSISTANT: 0.4, SUMMARY: 0.8},
+    "rules": {USER: 1.7, SUMMARY: 0.8},
     "milestones": {USER: 0.9, ASSISTANT: 1.1, SUMMARY: 0.9, RESULT: 0.45},
     "open_tasks": {USER: 1.4, ASSISTANT: 0.9, SUMMARY: 1.0},
 }

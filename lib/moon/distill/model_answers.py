@@ -13,7 +13,7 @@ from typing import Any
 from moon.distill.chunks import Chunk
 from moon.distill.distillation import Distillation, Item
 from moon.distill.identifiers import identifiers_in, occurs
-from moon.distill.turns import ASSISTANT, SUMMARY, USER
+from moon.distill.judging import ROLES
 from moon.distill.units import terms
 from moon.distillations import LISTS
 from moon.text import lines, one_line
@@ -21,12 +21,8 @@ from moon.text import lines, one_line
 MAX_ITEMS = 60
 MAX_TEXT = 1200
 LITERAL = ("commands", "identifiers")
-# Who must have said it: a tool's output is no place from which decisions, rules or tasks may come.
-_SPEAKERS = {
-    "rules": frozenset({USER, SUMMARY}),
-    "decisions": frozenset({USER, ASSISTANT, SUMMARY}),
-    "open_tasks": frozenset({USER, ASSISTANT, SUMMARY}),
-}
+# Who must have said it, by the rule that holds without a model, too.
+_SPEAKERS = {name: frozenset(ROLES[name]) for name in ("rules", "decisions", "open_tasks")}
 _SHARED_WORDS = 0.25
 _ITEM: dict[str, Any] = {
     "type": "object",
