@@ -65,3 +65,15 @@ def test_post_upgrade_names_a_store_that_cannot_be_read(tmp_path: Path) -> None:
     assert done.code == 3
     assert "no OpenClaw sessions" in done.stderr
     assert "hint:" in done.stderr
+
+
+def test_post_upgrade_is_not_green_while_an_archive_could_not_be_indexed(tmp_path: Path) -> None:
+    moon = filled(tmp_path)
+    moon.ok("snapshot")
+    next(moon.home.raw.rglob("*.jsonl")).unlink()
+    as_version(moon.home.text_index, 2)
+    done = moon.run("post-upgrade", "--json")
+    assert done.code == 3
+    report = done.json()
+    assert (report["ok"], report["outcome"]) == (False, "done in part")
+    assert "moon-archive --verify" in report["errors"][0]["hint"]

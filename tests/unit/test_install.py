@@ -17,8 +17,9 @@ from tests.support.stores import SqliteStoreBuilder
 
 from moon import schema
 from moon.cli.install import commands, gather
+from moon.cli.post_upgrade import prefix_of
 from moon.errors import MoonError
-from moon.install import first_look, installation, machine_facts, skills
+from moon.install import first_look, install_manifest, installation, machine_facts, skills
 from moon.install.install_plan import Facts, plan, workspaces
 from moon.install.unit_files import fill, quote_systemd, render_launchd, render_systemd
 from moon.paths import Home
@@ -403,3 +404,38 @@ def test_path_with_odd_characters_can_be_copied_into_a_shell(machine: Path) -> N
     export = words[4].partition("profile:  ")[2]
     done = subprocess.run(["sh", "-c", f'{export}; printf %s "$PATH"'], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{machine}/o'dd $x/bin:")
+
+
+def test_openclaws_command_is_asked_for_workspaces_once_for_each_configuration(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration with comments is read by OpenClaw's own command, and the skill is looked after in every cycle."""
+    install()
+    home = Home.from_environment()
+    config = machine_facts.read_config(home)
+    asked: list[str] = []
+
+    def ask(openclaw: object, arguments: list[str]) -> object:
+        asked.append(" ".join(arguments))
+        return {"list": [{"id": "ops", "workspace": str(machine / "w")}]}
+
+    monkeypatch.setattr("moon.openclaw.openclaw_command.OpenClaw.ask", ask)
+    openclaw = machine / ".openclaw" / "openclaw.json"
+    openclaw.parent.mkdir()
+    openclaw.write_text("{ // of the user\n agents: {} }")
+    assert skills.spread(home, config) == []
+    (machine / "w").mkdir()
+    assert skills.spread(home, config) == [skills.skill_path(machine / "w")]
+    assert len(asked) == 1
+    openclaw.write_text("{ // changed\n agents: {} }")
+    skills.spread(home, config)
+    assert len(asked) == 2
+
+
+def test_prefix_of_an_installation_is_known_again(machine: Path) -> None:
+    install(machine / "elsewhere")
+    manifest = install_manifest.load(Home.from_environment())
+    assert manifest is not None
+    assert prefix_of(manifest) == machine / "elsewhere"
+    manifest.made = {name: entry for name, entry in manifest.made.items() if entry["kind"] != "link"}
+    assert prefix_of(manifest) == machine / "elsewhere"

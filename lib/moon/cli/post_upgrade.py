@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from moon import config as configuration
 from moon import output
@@ -10,6 +11,7 @@ from moon.cli.index import rebuild_all
 from moon.cli.install import gather
 from moon.cli.parser import Parser
 from moon.config import Config
+from moon.documents import Problem
 from moon.errors import MoonError
 from moon.fulltext import IndexVersion, open_writer
 from moon.install import install_manifest, installation
@@ -34,51 +36,66 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     home = Home.from_environment()
     config = configuration.load(home)
-    report = Report("moon-post-upgrade", outcome="done")
-    steps = (renew_installation, lambda home, config: renew_index(home, config, options.wait), read_stores)
-    for step in steps:
+    report = Report("moon-post-upgrade")
+    for step in (renew_installation, lambda home, config: renew_index(home, config, options.wait), read_stores):
         try:
-            words, changed = step(home, config)
+            done = step(home, config)
         except MoonError as error:
             report.fail(error)
             continue
-        report.details += words
-        report.changed = report.changed or changed
+        report.details += done.words
+        report.errors += done.problems
+        report.changed = report.changed or done.changed
+    report.outcome = "done in part" if report.errors else "done"
     if options.json:
         output.put(report.as_json())
     else:
         output.tell(*[str(each) for each in report.details], "next: moon-verify")
-        output.say(*[f"moon-post-upgrade: {each['message']}\nhint: {each['hint']}" for each in report.errors])
+    for each in report.errors:
+        output.say(f"moon-post-upgrade: {each['message']}", f"hint: {each['hint']}")
     return report.exit_code
 
 
-Step = tuple[list[str], bool]
+class Step(NamedTuple):
+    """What one of the three did: in words, whether anything is different now, and what of it went wrong."""
+
+    words: list[str]
+    changed: bool = False
+    problems: list[Problem] = []
 
 
 def renew_installation(home: Home, config: Config) -> Step:
     """Links, units and skill as this version makes them, where Moon is installed; what was edited by hand stays."""
     manifest = install_manifest.load(home)
     if manifest is None:
-        return ["installation: none; `moon-install` makes one"], False
-    links = [Path(each["path"]) for each in manifest.made.values() if each["kind"] == "link"]
-    prefix = links[0].parent.parent if links else Path("~/.local")
-    facts = gather(home, prefix)
+        return Step(["installation: none; `moon-install` makes one"])
+    facts = gather(home, prefix_of(manifest))
     outcome = installation.install(home, facts, plan(facts))
     state = f"{counted(len(outcome.made), 'file')} renewed" if outcome.made else "up to date"
     timer = [f"timer: {outcome.timer.words}"] if outcome.timer else []
-    return [f"installation: {state}", *[f"  kept {each}" for each in outcome.kept], *timer], bool(outcome.made)
+    return Step([f"installation: {state}", *[f"  kept {each}" for each in outcome.kept], *timer], bool(outcome.made))
+
+
+def prefix_of(manifest: install_manifest.Manifest) -> Path:
+    """Where the installation put its links and pages; a package whose commands were on PATH has pages alone."""
+    for place, entry in manifest.made.items():
+        if place.endswith("/share/man/man1/moon.1"):
+            return Path(place).parents[3]
+        if entry["kind"] == "link":
+            return Path(place).parents[1]
+    return Path("~/.local")
 
 
 def renew_index(home: Home, config: Config, wait_seconds: float) -> Step:
     """Make an index of an earlier version anew, now; a tick does the same, little by little."""
     if not home.text_index.exists():
-        return ["index: none yet"], False
+        return Step(["index: none yet"])
     try:
         open_writer(home.text_index, timeout=0).close()
     except IndexVersion:
         made = rebuild_all(home, config, wait_seconds)
-        return [f"index: made anew, {made.outcome}"], True
-    return ["index: up to date"], False
+        return Step([f"index: made anew, {made.outcome}"], True, made.errors)
+    return Step(["index: up to date"])
 
 
 def read_stores(home: Home, config: Config) -> Step:
@@ -88,4 +105,4 @@ def read_stores(home: Home, config: Config) -> Step:
     if stores.problems:
         raise stores.problems[0]
     notes = [f"  note: {each.message}" for each in stores.notices()]
-    return [f"OpenClaw: {counted(sessions, 'session')} can be read in {stores.folder}", *notes], False
+    return Step([f"OpenClaw: {counted(sessions, 'session')} can be read in {stores.folder}", *notes])

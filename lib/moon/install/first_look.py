@@ -32,12 +32,13 @@ def lines(facts: Facts, config: Config, timer: Timer, workspaces: list[Path]) ->
 def _found(config: Config) -> str:
     try:
         stores = open_stores(config)
-        agents = {entry.agent for _, entry in stores.sessions()}
-        sessions = sum(1 for _ in stores.sessions())
+        agents = [entry.agent for _, entry in stores.sessions()]
     except MoonError as error:
         return f"not found: {error.message}; {error.hint}"
     problems = "".join(f"; {each.message}" for each in stores.problems[:1])
-    return f"found in {stores.folder}: {counted(len(agents), 'agent')}, {counted(sessions, 'session')}{problems}"
+    return (
+        f"found in {stores.folder}: {counted(len(set(agents)), 'agent')}, {counted(len(agents), 'session')}{problems}"
+    )
 
 
 def _skill(workspaces: list[Path]) -> str:

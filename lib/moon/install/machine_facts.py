@@ -61,10 +61,14 @@ def read_config(home: Home) -> Config:
     return configuration.defaults()
 
 
+def openclaw_config(config: Config) -> Path:
+    """OpenClaw's own configuration."""
+    return Path(os.environ.get("OPENCLAW_CONFIG_PATH") or state_dir(config) / "openclaw.json")
+
+
 def workspaces(config: Config) -> list[Path]:
     """The workspaces of all agents of this OpenClaw, whether they exist or not."""
-    folder = state_dir(config)
-    path = Path(os.environ.get("OPENCLAW_CONFIG_PATH") or folder / "openclaw.json")
+    folder, path = state_dir(config), openclaw_config(config)
     if not path.is_file():
         return install_plan.workspaces({}, folder)
     try:

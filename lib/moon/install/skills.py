@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from moon.config import Config
-from moon.files import write_atomic
+from moon.errors import MoonError
+from moon.files import read_bounded, write_atomic
 from moon.install import install_manifest as manifests
 from moon.install import machine_facts
 from moon.install.install_plan import SKILL_NAME, Text
@@ -16,6 +18,27 @@ from moon.paths import Home
 def skill_path(workspace: Path) -> Path:
     """Where OpenClaw looks for it."""
     return workspace / "skills" / SKILL_NAME / "SKILL.md"
+
+
+def _workspaces(home: Home, config: Config) -> list[Path]:
+    """The workspaces of all agents, found out anew only when OpenClaw's configuration has changed.
+
+    One with comments is read by OpenClaw's own command, which takes seconds, and this is asked in every cycle.
+    """
+    path, cache = machine_facts.openclaw_config(config), home.cache / "workspaces.json"
+    if not path.is_file():
+        return machine_facts.workspaces(config)
+    stat = path.stat()
+    mark = [str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    try:
+        kept = json.loads(read_bounded(cache))
+        if kept["of"] == mark:
+            return [Path(each) for each in kept["workspaces"]]
+    except (OSError, MoonError, ValueError, LookupError, TypeError):
+        pass  # whatever stands there, or does not, is only a saving of time
+    folders = machine_facts.workspaces(config)
+    write_atomic(cache, json.dumps({"of": mark, "workspaces": [str(each) for each in folders]}))
+    return folders
 
 
 def spread(home: Home, config: Config) -> list[Path]:
@@ -30,7 +53,7 @@ def spread(home: Home, config: Config) -> list[Path]:
     content = machine_facts.SKILL.read_text("utf-8")
     missing = [
         Text(skill_path(each), content)
-        for each in machine_facts.workspaces(config)
+        for each in _workspaces(home, config)
         if each.is_dir() and str(skill_path(each)) not in manifest.made and not os.path.lexists(skill_path(each))
     ]
     if not missing:
