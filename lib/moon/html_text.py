@@ -6,9 +6,9 @@ through unescaped could load and run nothing.
 
 from __future__ import annotations
 
-import hashlib
 import html
 
+from moon.paths import safe_name
 from moon.text import lines, one_line
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -41,10 +41,8 @@ def block(value: str) -> str:
 
 
 def anchor(event_id: str) -> str:
-    """The name of the place of an event on its page: the id where that is a plain word, else made from it."""
-    if event_id and event_id.isascii() and event_id.replace("-", "").replace("_", "").isalnum():
-        return f"e-{event_id}"
-    return "h-" + hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    """The name of the place of an event on its page."""
+    return f"e-{safe_name(event_id)}"
 
 
 def begin(title: str, style: str = "") -> str:

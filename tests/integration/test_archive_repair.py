@@ -683,7 +683,7 @@ def test_nothing_is_written_off_while_openclaws_store_is_out_of_reach(tmp_path):
     away = moon.state_dir.rename(tmp_path / "away")
     waits = moon.run("archive", "--repair")
     assert waits.code in (1, 3)
-    assert "bring OpenClaw's folder back" in waits.stderr
+    assert "once OpenClaw's store can be read" in waits.stderr
     assert [line for line in moon.ledger() if line["kind"] == "retired"] == []
     away.rename(moon.state_dir)
     moon.ok("archive", "--repair")

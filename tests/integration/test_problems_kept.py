@@ -188,7 +188,7 @@ def test_metrics_go_to_a_file_that_others_may_read(moon: Moon, tmp_path: Path) -
     assert moon.run("status", "--prometheus", str(target), env=at(10_000)).code == 0
     assert "\nmoon_up 0\n" in target.read_text()
     assert target.stat().st_mode & 0o777 == 0o644
-    assert moon.run("status", "--prometheus", str(tmp_path / "no" / "moon.prom")).code == 1
+    assert moon.run("status", "--prometheus", str(tmp_path / "no" / "moon.prom")).code == 2
 
 
 def test_monitoring_gets_one_line_and_an_exit_code(moon: Moon) -> None:

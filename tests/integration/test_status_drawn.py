@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_plot_of_a_session_shows_its_thresholds_and_what_was_done(moon: Moon) ->
     assert moon.ok("status", "--plot").stdout.count(b"tokens at the last") == 2
     unknown = moon.run("status", "--plot", "agent:main:three")
     assert unknown.code == 1
-    assert "moon-archive --list" in unknown.stderr
+    assert "did you mean agent:main:one?" in unknown.stderr
 
 
 def test_page_lists_conversations_that_open_and_is_not_made_twice(moon: Moon, tmp_path: Path) -> None:
@@ -63,5 +64,30 @@ def test_page_lists_conversations_that_open_and_is_not_made_twice(moon: Moon, tm
 
 def test_page_into_a_folder_that_is_not_there_is_named(moon: Moon, tmp_path: Path) -> None:
     done = moon.run("status", "--html", str(tmp_path / "no" / "moon.html"))
-    assert done.code == 1
+    assert done.code == 2
     assert str(tmp_path / "no") in done.stderr
+
+
+def test_without_openclaw_the_curves_are_of_what_was_archived_and_a_damaged_archive_is_told_on_the_page(
+    moon: Moon, tmp_path: Path
+) -> None:
+    copied = moon.copy(tmp_path / "copy")
+    shutil.rmtree(copied.state_dir)
+    archive = next(copied.home.raw.rglob("one.*.jsonl"), None) or next(copied.home.raw.rglob("*.jsonl"))
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+    for _ in range(2):  # a page with something missing does not stand for good
+        copied.ok("status", "--html", str(tmp_path / "moon.html"))
+        assert "<polyline" in (tmp_path / "moon.html").read_text()
+        pages = [page.read_text() for page in (tmp_path / "moon-conversations").iterdir()]
+        assert sum('<p class="bad">archives:' in page for page in pages) == 1
+    copied.ok("archive", "--repair", "--force")
+
+
+def test_plot_shows_the_thresholds_that_hold_for_the_session(moon: Moon, tmp_path: Path) -> None:
+    copied = moon.copy(tmp_path / "copy")
+    policy = "policies: [{match: {session: 'agent:*:one'}, thresholds: {archive: 0.3, prune: 0.4, distill: 0.5}}]\n"
+    copied.home.config_file.write_text(policy)
+    assert "30% ┤" in copied.ok("status", "--plot", "agent:main:one").stdout.decode()
+    assert "80% ┤" in copied.ok("status", "--plot", "two <b>").stdout.decode()

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from moon import output
@@ -94,7 +94,7 @@ def _write_around(found: Conversation, form: str, short: Callable[[str], str], w
     pages.begin(found["session_key"])
     for message in found["messages"]:
         pages.message(message)
-    pages.end()
+    pages.end(found["degraded"])
     if form == "text" and found["session_key"]:
         write(text_style(short).note(f"the whole conversation: {session_command(found['session_key'])}"))
 
@@ -120,9 +120,9 @@ class _HtmlPages:
         """Write a message."""
         self._write(self._page.message(message))
 
-    def end(self) -> None:
+    def end(self, degraded: Iterable[str]) -> None:
         """Write what closes the page."""
-        self._write(self._page.end())
+        self._write(self._page.end(degraded))
 
 
 class _Pages:
@@ -156,8 +156,8 @@ class _Pages:
         else:
             self.write(self.style.message(message, asked=message["event_id"] == self.asked))
 
-    def end(self) -> None:
-        """Text and Markdown need no end."""
+    def end(self, degraded: Iterable[str]) -> None:
+        """Text and Markdown need no end; what is missing goes to standard error."""
 
 
 # --- a whole conversation ---------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def print_conversation(home: Home, config: Config, name: str, agent: str | None,
                 pages = _pages(form, short, write)
                 pages.begin(transcripts.session_key)
                 transcripts.read(pages.message)
-                pages.end()
+                pages.end(transcripts.degraded)
     output.say(*(f"moon-recall: {each}" for each in transcripts.degraded))
     return PARTIAL if transcripts.degraded else DONE
 

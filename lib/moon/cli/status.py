@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from moon import output
 from moon.cli.parser import Parser
-from moon.errors import DONE, FAILED
-from moon.files import unusable, write_atomic
+from moon.errors import DONE, FAILED, UsageWrong
+from moon.files import write_atomic
 from moon.paths import Home
 from moon.status.metrics import as_metrics
 from moon.status.status_facts import as_json, gather
@@ -67,7 +66,7 @@ def main(arguments: list[str]) -> int:
     elif options.html:
         from moon.cli.status_pictures import write_page
 
-        write_page(home, document, options.html, options.conversations)
+        write_page(home, document, file_for(options.html), options.conversations)
         return DONE
     else:
         output.tell(*describe(document, everything=options.all))
@@ -75,12 +74,18 @@ def main(arguments: list[str]) -> int:
 
 
 def write_metrics(document: dict[str, Any], target: str) -> None:
-    """Write the metrics in one step, so that no collector reads a part. Raises `HomeUnusable`."""
+    """Write the metrics in one step, so that no collector reads a part. Raises `HomeUnusable`, `UsageWrong`."""
     if target == STDOUT:
         output.put(as_metrics(document))
         return
-    path = Path(target).expanduser()
-    if not path.parent.is_dir():
-        raise unusable(path.parent, FileNotFoundError(2, os.strerror(2), str(path.parent)))
+    path = file_for(target)
     write_atomic(path, as_metrics(document))
     path.chmod(READABLE)
+
+
+def file_for(target: str) -> Path:
+    """The file that an option names. Raises `UsageWrong` where its folder is missing."""
+    path = Path(target).expanduser()
+    if not path.parent.is_dir():
+        raise UsageWrong(f"there is no folder {path.parent}", hint="make it, or name a file in another one")
+    return path

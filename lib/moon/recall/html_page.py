@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from moon import html_text as h
 from moon.recall.reading import Message
 
@@ -38,9 +40,9 @@ class HtmlPage:
         kind = role if role in SPOKEN else "tool"
         return f'{heading}<article class="{kind}"{self._place(message)}>{self._head(message)}{body}</article>\n'
 
-    def end(self) -> str:
-        """What closes the page."""
-        return h.end()
+    def end(self, degraded: Iterable[str] = ()) -> str:
+        """What closes the page, behind a line for each thing that is missing on it."""
+        return "".join(f'<p class="bad">{h.text(each)}</p>\n' for each in degraded) + h.end()
 
     @staticmethod
     def _is_spoken(message: Message) -> bool:

@@ -96,7 +96,8 @@ class Meaning:
         if len(rows) < FEWEST_ROWS:
             return None
         found = Likeness(vectors, question / (length or 1.0), rows, cosines, only_found=only_found)
-        found.nearest = tuple(row for row in found.nearest if row in index.shapes(found.nearest))
+        known = index.shapes(found.nearest)
+        found.nearest = tuple(row for row in found.nearest if row in known)
         return found
 
     def _read(self) -> Vectors:

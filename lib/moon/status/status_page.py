@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from moon import html_text as h
-from moon.config import Thresholds
 from moon.status.usage_curve import Curve
 from moon.text import counted, readable_size
 
@@ -19,14 +18,14 @@ svg{display:block;width:100%;height:auto;background:var(--card)}
 """
 
 
-class Growth(NamedTuple):
+class DayTotal(NamedTuple):
     """How many bytes of events were kept at the end of a day."""
 
     day: str
     bytes: int
 
 
-class Listed(NamedTuple):
+class Readable(NamedTuple):
     """A conversation to read: `page` is a path beside this page, empty where none was made."""
 
     agent: str
@@ -40,9 +39,8 @@ class Listed(NamedTuple):
 def status_page(
     document: Document,
     curves: Sequence[Curve],
-    thresholds: Thresholds,
-    growth: Sequence[Growth],
-    conversations: Sequence[Listed],
+    growth: Sequence[DayTotal],
+    conversations: Sequence[Readable],
 ) -> str:
     """The whole page."""
     parts = [
@@ -51,7 +49,7 @@ def status_page(
         *_problems(document["problems"]),
         *_numbers(document),
         "<h2>How full the sessions were</h2>\n",
-        *(_figure(each, thresholds) for each in curves),
+        *map(_figure, curves),
         "" if curves else "<p>No archived answer says so yet.</p>\n",
         "<h2>What is kept</h2>\n",
         _growth(growth),
@@ -90,55 +88,57 @@ def _numbers(document: Document) -> Iterable[str]:
     yield _table(("", ""), ((name, h.text(words)) for name, words in rows.items()))
 
 
-def _figure(curve: Curve, thresholds: Thresholds) -> str:
-    """A curve with its thresholds and marks; the words below say the same to who cannot see it."""
-    first, last = curve.points[0].at, max(curve.points[-1].at, curve.points[0].at + 1)
+def _figure(curve: Curve) -> str:
+    """A curve with its thresholds and marks."""
+    first, last = curve.span
 
     def x(at: int) -> float:
-        return round(min(1.0, max(0.0, (at - first) / (last - first))) * WIDTH, 1)
+        return min(1.0, max(0.0, (at - first) / (last - first)))
 
-    def y(tokens: float) -> float:
-        return round(HEIGHT - tokens / curve.top * (HEIGHT - 8), 1)
-
-    points = " ".join(f"{x(each.at)},{y(each.tokens)}" for each in curve.points)
     limits = "".join(
-        f'<line class="limit" x1="0" x2="{WIDTH}" y1="{y(share * curve.budget)}" y2="{y(share * curve.budget)}"/>'
-        for share in (thresholds.archive, thresholds.prune, thresholds.distill)
-        if curve.budget
+        f'<line class="limit" x1="0" x2="{WIDTH}" y1="{y}" y2="{y}"/>'
+        for y in (_y(share * curve.budget / curve.top) for share in curve.limits)
     )
     marks = "".join(
-        f'<line x1="{x(each.at)}" x2="{x(each.at)}" y1="0" y2="{HEIGHT}" stroke="{COLOURS[each.action]}" '
-        f'stroke-dasharray="2 4"><title>{each.action}</title></line>'
-        for each in curve.marks
+        f'<line x1="{at}" x2="{at}" y1="0" y2="{HEIGHT}" stroke="{COLOURS[action]}" stroke-dasharray="2 4">'
+        f"<title>{action}</title></line>"
+        for at, action in ((_x(x(each.at)), each.action) for each in curve.marks)
     )
     counts = {action: sum(each.action == action for each in curve.marks) for action in COLOURS}
     done = ", ".join(f"{action} {number}" for action, number in counts.items() if number) or "nothing done yet"
     at_most = f" of {curve.budget}" if curve.budget else ""
     words = f"{h.text(curve.session_key)}: {curve.points[-1].tokens}{at_most} tokens; {done}"
-    return (
-        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">{limits}{marks}'
-        f'<polyline class="curve" points="{points}"/></svg><figcaption class="faint">{words}</figcaption></figure>\n'
-    )
+    points = [(x(each.at), each.tokens / curve.top) for each in curve.points]
+    return _drawing(points, words, behind=limits + marks)
 
 
-def _growth(growth: Sequence[Growth]) -> str:
+def _growth(growth: Sequence[DayTotal]) -> str:
     if not growth:
         return "<p>Nothing yet.</p>\n"
-    top = max(growth[-1].bytes, 1)
     levels = [0, *(each.bytes for each in growth)]
-    step = WIDTH / (len(levels) - 1)
-    points = " ".join(
-        f"{round(number * step, 1)},{round(HEIGHT - level / top * (HEIGHT - 8), 1)}"
-        for number, level in enumerate(levels)
-    )
-    words = f"{readable_size(growth[-1].bytes)} of events on {growth[-1].day}, from {growth[0].day} on"
+    top, steps = max(levels[-1], 1), len(levels) - 1
+    words = f"{readable_size(levels[-1])} of events on {growth[-1].day}, from {growth[0].day} on"
+    return _drawing([(number / steps, level / top) for number, level in enumerate(levels)], words)
+
+
+def _drawing(points: Iterable[tuple[float, float]], words: str, *, behind: str = "") -> str:
+    """A line through points, each a share of width and height; the words say the same to who cannot see it."""
+    line = " ".join(f"{_x(across)},{_y(up)}" for across, up in points)
     return (
-        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">'
-        f'<polyline class="curve" points="{points}"/></svg><figcaption class="faint">{words}</figcaption></figure>\n'
+        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">{behind}'
+        f'<polyline class="curve" points="{line}"/></svg><figcaption class="faint">{words}</figcaption></figure>\n'
     )
 
 
-def _conversations(found: Sequence[Listed]) -> str:
+def _x(share: float) -> float:
+    return round(share * WIDTH, 1)
+
+
+def _y(share: float) -> float:
+    return round(HEIGHT - share * (HEIGHT - 8), 1)
+
+
+def _conversations(found: Sequence[Readable]) -> str:
     if not found:
         return "<p>None is archived yet.</p>\n"
     rows = []
@@ -157,10 +157,10 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="wide"><table>{head}<tbody>\n{body}</tbody></table></div>\n'
 
 
-def growth_of(days: Mapping[str, int]) -> list[Growth]:
+def kept_by_day(days: Mapping[str, int]) -> list[DayTotal]:
     """Kept bytes at the end of each day on which something was archived."""
     total, found = 0, []
     for day in sorted(days):
         total += days[day]
-        found.append(Growth(day, total))
+        found.append(DayTotal(day, total))
     return found

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from moon.clock import parse_ms
+from moon.config import Thresholds
 from moon.vault.catalog import Catalog
 from moon.vault.restore import restore
 
@@ -38,16 +39,29 @@ class Curve(NamedTuple):
     session_key: str
     points: tuple[Point, ...]
     marks: tuple[Mark, ...]
-    budget: int = 0
+    budget: int
+    thresholds: Thresholds
 
     @property
     def top(self) -> int:
         """What the axis has to reach."""
         return max([self.budget, *(each.tokens for each in self.points), 1])
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The moments at both ends; never the same one. There must be a point."""
+        first = self.points[0].at
+        return first, max(self.points[-1].at, first + 1)
 
-def read_curve(catalog: Catalog, agent: str, session_key: str, audit: Iterable[bytes], budget: int = 0) -> Curve:
-    """The curve of every archived window of a session; what cannot be read of it is left out. Raises `MoonError`."""
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The ratios at which something is due, the highest first; none where the budget is not known."""
+        marks = self.thresholds
+        return (marks.distill, marks.prune, marks.archive) if self.budget else ()
+
+
+def read_points(catalog: Catalog, agent: str, session_key: str) -> tuple[Point, ...]:
+    """The points of every archived window of a session; what cannot be read is left out. Raises `MoonError`."""
     points: list[Point] = []
 
     def take(line: bytes) -> None:
@@ -58,8 +72,7 @@ def read_curve(catalog: Catalog, agent: str, session_key: str, audit: Iterable[b
     for each_agent, key, session_id in catalog.sessions():
         if (each_agent, key) == (agent, session_key):
             restore(catalog, agent, session_id, take)
-    marks = [mark for line in audit if (mark := mark_of(line, agent, session_key)) is not None]
-    return Curve(agent, session_key, tuple(sorted(points)), tuple(sorted(marks)), budget)
+    return tuple(sorted(points))
 
 
 def usage_point(line: bytes) -> Point | None:
@@ -74,14 +87,15 @@ def usage_point(line: bytes) -> Point | None:
     return Point(at, tokens) if at and isinstance(tokens, int) and 0 < tokens < 1 << 40 else None
 
 
-def mark_of(line: bytes, agent: str, session_key: str) -> Mark | None:
-    """What a line of the audit log says was done to that session."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(entry, dict) or (entry.get("agent"), entry.get("session_key")) != (agent, session_key):
-        return None
-    at = parse_ms(str(entry.get("time", "")))
-    known = entry.get("action") in ACTIONS and entry.get("outcome") == "done"
-    return Mark(at, str(entry["action"])) if at and known else None
+def marks_of(audit: Iterable[bytes]) -> dict[tuple[str, str], list[Mark]]:
+    """By agent and session key: what the lines of the audit log say was done."""
+    found: dict[tuple[str, str], list[Mark]] = {}
+    for line in audit:
+        try:
+            entry = json.loads(line)
+            name, at = (str(entry["agent"]), str(entry["session_key"])), parse_ms(str(entry["time"]))
+        except (ValueError, LookupError, TypeError):
+            continue
+        if at and entry.get("action") in ACTIONS and entry.get("outcome") == "done":
+            found.setdefault(name, []).append(Mark(at, str(entry["action"])))
+    return found

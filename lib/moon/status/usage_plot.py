@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from moon.clock import format_ms
-from moon.config import Thresholds
 from moon.status.usage_curve import Curve
 from moon.text import shown
 
@@ -13,19 +12,17 @@ LETTERS = {"archive": "a", "prune": "p", "distill": "d", "rollover": "R"}
 LABEL = 7
 
 
-def plot(curve: Curve, thresholds: Thresholds, width: int) -> list[str]:
+def plot(curve: Curve, width: int) -> list[str]:
     """The lines to print: the curve, a row of letters for what was done, the times at both ends."""
     name = shown(curve.session_key)
     if not curve.points:
         return [f"{name}: no archived answer says how full it was"]
     columns = max(20, width - LABEL - 2)
-    first, last = curve.points[0].at, max(curve.points[-1].at, curve.points[0].at + 1)
+    first, last = curve.span
     heights = _heights(curve, columns, first, last)
     lines = [f"{name}: {curve.points[-1].tokens} of {curve.budget or '?'} tokens at the last archived answer"]
     for row in reversed(range(HEIGHT)):
-        lines.append(
-            f"{_axis(row, curve, thresholds):>{LABEL}} ┤{''.join(_cell(each, row) for each in heights)}".rstrip()
-        )
+        lines.append(f"{_axis(row, curve):>{LABEL}} ┤{''.join(_cell(each, row) for each in heights)}".rstrip())
     lines.append(f"{'':>{LABEL}} └{_letters(curve, columns, first, last)}".rstrip())
     ends = (format_ms(first)[:16].replace("T", " "), format_ms(last)[:16].replace("T", " "))
     lines.append(f"{'':>{LABEL}}  {ends[0]}{ends[1]:>{max(1, columns - len(ends[0]))}}")
@@ -57,12 +54,11 @@ def _cell(height: float, row: int) -> str:
     return BARS[min(8, max(0, round(filled * 8)))]
 
 
-def _axis(row: int, curve: Curve, thresholds: Thresholds) -> str:
+def _axis(row: int, curve: Curve) -> str:
     """What stands beside a row: the threshold that lies in it, the top, the bottom."""
-    if curve.budget:
-        for share in (thresholds.distill, thresholds.prune, thresholds.archive):
-            if row == min(HEIGHT - 1, int(share * curve.budget / curve.top * HEIGHT)):
-                return f"{share:.0%}"
+    for share in curve.limits:
+        if row == min(HEIGHT - 1, int(share * curve.budget / curve.top * HEIGHT)):
+            return f"{share:.0%}"
     return str(curve.top) if row == HEIGHT - 1 else "0" if row == 0 else ""
 
 

@@ -139,7 +139,7 @@ class Repair:
                 ArchiveDamaged(
                     f"{name} cannot be made anew, and is left as it is: {self.unread}",
                     path=name,
-                    hint="bring OpenClaw's folder back, or name a copy with --from, and repair again; "
+                    hint="repair again once OpenClaw's store can be read, or name a copy with --from; "
                     "if it is gone for good, `moon-archive --repair --force` says what is lost",
                 )
             )
