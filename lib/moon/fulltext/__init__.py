@@ -3,6 +3,7 @@
 Derived: `moon-index --rebuild` makes it again. `moon-index` writes, everything else reads.
 """
 
+from moon.fulltext.engine import IndexWriter, Moved, SearchIndex
 from moon.fulltext.index_reader import TextIndex, open_reader
 from moon.fulltext.index_rows import (
     EventPlace,
@@ -26,8 +27,11 @@ __all__ = [
     "IndexCorrupt",
     "IndexMissing",
     "IndexVersion",
+    "IndexWriter",
     "MessageRow",
+    "Moved",
     "Place",
+    "SearchIndex",
     "SegmentSource",
     "Shape",
     "StoredRow",

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
+from moon.fulltext.engine import Moved
 from moon.fulltext.index_rows import SegmentSource
-from moon.fulltext.index_writer import TextIndexWriter
 
-
-class Moved(NamedTuple):
-    """A segment in a pack: its hash, and how many lines stand before it there."""
-
-    sha256: str
-    first_line: int
+if TYPE_CHECKING:
+    from moon.fulltext.index_writer import TextIndexWriter
 
 
 def take_over(index: TextIndexWriter, pack: SegmentSource, segments: Sequence[Moved]) -> bool:

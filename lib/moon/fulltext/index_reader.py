@@ -29,6 +29,8 @@ FINDABLE_TERMS = 4
 # So many rows with all words of a phrase are read to see whether they hold it, the newest first.
 READ_FOR_PHRASES = 10_000
 READ_AT_ONCE = 100
+# So many stems are looked at for one that was mistyped.
+LOOKED_AT = 20_000
 
 
 class TextIndex:
@@ -112,7 +114,8 @@ class TextIndex:
         rows = self._of_event(event_id)
         places = self.places(row.segment for row in rows)
         found = [
-            EventPlace(*places[row.segment], row.line, row.role, format_ms(row.at) if row.at else None) for row in rows
+            EventPlace(*places[row.segment][:4], row.line, row.role, format_ms(row.at) if row.at else None)
+            for row in rows
         ]
         return list(dict.fromkeys(found))
 
@@ -160,9 +163,15 @@ class TextIndex:
         made_by = self._rows("SELECT signature FROM state")[0][0]
         return "" if made_by == signature() else "the words of the index were made by other rules"
 
-    def agents(self) -> dict[str, tuple[int, int]]:
-        """Agent name → (number, rows)."""
-        return {name: (number, rows) for number, name, rows in self._rows("SELECT id, name, rows FROM agent")}
+    def agents(self) -> dict[str, int]:
+        """Agent name → rows."""
+        return dict(self._rows("SELECT name, rows FROM agent"))
+
+    def rows_in(self, filters: Filters) -> tuple[int, int]:
+        """(rows of the agent that the filters name, all rows)."""
+        agents = self.agents()
+        total = sum(agents.values())
+        return (total if filters.agent is None else agents.get(filters.agent, 0)), total
 
     def languages(self) -> list[str]:
         """The languages that messages are in, the commonest first."""
@@ -205,7 +214,7 @@ class TextIndex:
 
     def in_time(self, since: int, until: int, filters: Filters, limit: int) -> list[int]:
         """Row numbers of messages from a span of time (milliseconds, end exclusive), at most `limit`."""
-        low, high = self._range(filters)
+        low, high = self.row_range(filters)
         return [
             row[0]
             for row in self._rows(
@@ -216,16 +225,17 @@ class TextIndex:
             )
         ]
 
-    def _range(self, filters: Filters) -> tuple[int, int]:
+    def row_range(self, filters: Filters) -> tuple[int, int]:
         """The row numbers that an agent's messages can have."""
         if filters.agent is None:
             return 0, (1 << 62)
-        number, _ = self.agents().get(filters.agent, (0, 0))
+        found = self._rows("SELECT id FROM agent WHERE name = ?", (filters.agent,))
+        number = int(found[0][0]) if found else 0
         return number << AGENT_SHIFT, ((number + 1) << AGENT_SHIFT) - 1
 
     def _scoped(self, filters: Filters) -> tuple[str, list[Any]]:
         """Joins and conditions, up to and with the word before the last condition."""
-        low, high = self._range(filters)
+        low, high = self.row_range(filters)
         conditions = ["words.rowid BETWEEN ? AND ?"] if filters.agent is not None else []
         values: list[Any] = [low, high] if filters.agent is not None else []
         join = "" if filters.plain else "JOIN message ON message.id = words.rowid "
@@ -342,8 +352,15 @@ class TextIndex:
         found = [row for row in found if session is None or session in places[row.segment][1:3]]
         return [row for row in found if row.segment == found[0].segment]
 
+    def like(self, word: str, slips: int) -> list[tuple[str, int]]:
+        """Stems that begin with the same letter and may be `word` with so many slips, with the number of rows they
+        stand in.
+        """
+        found = self.vocabulary(word[0], chr(ord(word[0]) + 1), LOOKED_AT)
+        return [(other, rows) for other, rows in found if abs(len(other) - len(word)) <= slips]
+
     def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
-        """Stems between two texts with the number of rows they stand in; for guessing at a mistyped word."""
+        """Stems between two texts with the number of rows they stand in."""
         sql = "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?"
         return [(row[0], row[1]) for row in self._rows(sql, (first, last, limit))]
 

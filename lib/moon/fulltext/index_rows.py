@@ -53,7 +53,9 @@ class MessageRow(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """What a search is limited to; None or empty means everything. Times are milliseconds, `until` is exclusive."""
+    """What a search is limited to; None or empty means everything. Times are milliseconds, `until` is exclusive.
+    `host`: a machine, where an index holds several.
+    """
 
     agent: str | None = None
     session: str | None = None
@@ -61,10 +63,11 @@ class Filters(NamedTuple):
     tools: tuple[str, ...] = ()
     since: int | None = None
     until: int | None = None
+    host: str | None = None
 
     @property
     def plain(self) -> bool:
-        """Is at most the agent limited, which costs nothing?"""
+        """Is at most the agent or the machine limited, which costs nothing?"""
         return not (self.session or self.roles or self.tools or self.since is not None or self.until is not None)
 
 
@@ -103,12 +106,13 @@ class Shape(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a segment's messages come from."""
+    """Where a segment's messages come from; `host` only where an index holds several machines."""
 
     agent: str
     session_key: str
     session_id: str
     archive_path: str
+    host: str = ""
 
 
 class EventPlace(NamedTuple):

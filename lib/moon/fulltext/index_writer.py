@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from moon.fulltext.engine import Moved
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, connect, remove, swap_in, translated
 from moon.fulltext.index_filling import BATCH_ROWS, Filling
+from moon.fulltext.index_packs import take_over
 from moon.fulltext.index_reader import TextIndex
 from moon.fulltext.index_rows import IndexCorrupt, IndexVersion, MessageRow, SegmentSource, StoredRow
 from moon.fulltext.index_seal import break_seal, is_sealed, put_seal, read_seal
@@ -84,6 +86,10 @@ class TextIndexWriter(TextIndex):
         run("UPDATE agent SET rows = rows - 1 WHERE id = ?", (agent,))
         run("UPDATE spoken SET rows = rows - 1 WHERE agent = ? AND language = ?", (agent, row.language))
         run("UPDATE episode SET rows = rows - 1 WHERE id = ?", (row.id >> EPISODE_SHIFT,))
+
+    def take_over(self, pack: SegmentSource, segments: Sequence[Moved]) -> bool:
+        """Point the rows of these segments to the pack that holds them now; see `index_packs`."""
+        return take_over(self, pack, segments)
 
     def finish(self) -> None:
         """End a run of changes: put words and their counts in order, as far as what is new is worth, and the file."""

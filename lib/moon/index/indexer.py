@@ -10,9 +10,17 @@ from moon import audit
 from moon.config import Config
 from moon.errors import MoonError
 from moon.files import unusable
-from moon.fulltext import IndexBusy, IndexCorrupt, IndexVersion, TextIndexWriter, open_next, open_writer, take_place
+from moon.fulltext import (
+    IndexBusy,
+    IndexCorrupt,
+    IndexVersion,
+    Moved,
+    TextIndexWriter,
+    open_next,
+    open_writer,
+    take_place,
+)
 from moon.fulltext.index_database import BESIDE
-from moon.fulltext.index_packs import Moved, take_over
 from moon.index.archive_entry import carry_out, index_source, portions, source_of
 from moon.index.index_steps import Made, Step, plan_steps
 from moon.index.qmd_collection import makes_pages, pages_change
@@ -130,7 +138,7 @@ class Indexer:
             return
         parts = self.catalog.parts(pack.path)
         moved = [Moved(part.sha256, part.first_line) for part in parts]
-        take_over(index, index_source(source_of(self.home, pack)), moved)
+        index.take_over(index_source(source_of(self.home, pack)), moved)
         pages_change(self.home)
         for part in parts:
             page_path(self.home, self.home.root / part.path).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from moon.fulltext import Filters, TextIndex
+from moon.fulltext import Filters, SearchIndex
 from moon.recall.dates import Span
 from moon.recall.question import Query, Term, any_of
 
@@ -70,13 +70,11 @@ def rarity(rows: int, found: float) -> float:
 class Gatherer:
     """Looks up one question."""
 
-    def __init__(self, index: TextIndex, query: Query, filters: Filters, spans: Iterable[Span]) -> None:
+    def __init__(self, index: SearchIndex, query: Query, filters: Filters, spans: Iterable[Span]) -> None:
         self.index = index
         self.query = query
         self.filters = filters
-        agents = index.agents()
-        total = sum(rows for _, rows in agents.values())
-        in_scope = agents.get(filters.agent, (0, 0))[1] if filters.agent is not None else total
+        in_scope, total = index.rows_in(filters)
         self.share = in_scope / total if total else 0.0
         self.left = POSTINGS
         self.rare: list[str] = []
@@ -149,6 +147,6 @@ class Gatherer:
         )
 
 
-def gather(index: TextIndex, query: Query, filters: Filters, spans: Iterable[Span]) -> Gathered:
+def gather(index: SearchIndex, query: Query, filters: Filters, spans: Iterable[Span]) -> Gathered:
     """Rows that have something of what a question asks for."""
     return Gatherer(index, query, filters, spans).gather()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-from moon.fulltext import Filters, Place, TextIndex
+from moon.fulltext import Filters, Place, SearchIndex
 from moon.recall import typos
 from moon.recall.candidates import Gathered, gather
 from moon.recall.dates import Calendar, spans
@@ -15,9 +15,11 @@ from moon.recall.rank import Chosen, Scored, choose, score, session_scores
 from moon.recall.recall_types import Hit
 
 if TYPE_CHECKING:
-    from moon.recall.meaning import Meaning
+    from moon.recall.meaning import Likeness
 
 MAX_YEARS = 10
+# (question, its limits, whether only rows with its words may be shown) → how like it the rows in scope are.
+Meant = Callable[[str, Filters, bool], "Likeness | None"]
 NO_LIFTS: Mapping[int, float] = {}
 
 
@@ -32,9 +34,9 @@ class Searched(NamedTuple):
 
 
 def search(
-    index: TextIndex, text: str, filters: Filters, calendar: Calendar, meaning: Meaning | None = None
+    index: SearchIndex, text: str, filters: Filters, calendar: Calendar, meaning: Meant | None = None
 ) -> Searched:
-    """Look a question up; every row that may answer it, best first. Raises what `Meaning.likeness` does."""
+    """Look a question up; every row that may answer it, best first. Raises what `meaning` does."""
     query = parse(text, index.languages())
     filters = merged(filters, query)
     notes = list(query.notes)
@@ -48,7 +50,7 @@ def search(
         notes += guessed
         found = _look(index, query, filters, calendar) if guessed else found
     if meaning is not None:
-        found.likeness = meaning.likeness(index, text, filters, only_found=found.strict)
+        found.likeness = meaning(text, filters, found.strict)
     if not found.hits and found.more:
         notes.append("nothing found for the words that say something; these messages have only its small words")
     scored = tuple(score(index, found, query.folded))
@@ -65,11 +67,11 @@ def merged(filters: Filters, query: Query) -> Filters:
     )
 
 
-def _look(index: TextIndex, query: Query, filters: Filters, calendar: Calendar) -> Gathered:
+def _look(index: SearchIndex, query: Query, filters: Filters, calendar: Calendar) -> Gathered:
     return gather(index, query, filters, spans(query.folded, calendar, _years(index)))
 
 
-def _years(index: TextIndex) -> tuple[int, ...]:
+def _years(index: SearchIndex) -> tuple[int, ...]:
     """The calendar years that a month without a year can mean: the latest ones with messages."""
     first, last = (datetime.fromtimestamp(each / 1000, tz=timezone.utc).year for each in index.time_range())
     return tuple(range(max(first, last - MAX_YEARS), last + 1)) if last > 1970 else ()
@@ -81,7 +83,7 @@ def _spelled_out(query: Query, languages: Sequence[str]) -> tuple[Term, ...]:
     return plain.terms or query.terms
 
 
-def hits(index: TextIndex, scored: Sequence[Scored], limit: int, lifts: Mapping[int, float] = NO_LIFTS) -> list[Hit]:
+def hits(index: SearchIndex, scored: Sequence[Scored], limit: int, lifts: Mapping[int, float] = NO_LIFTS) -> list[Hit]:
     """The rows to show, with their places. `lifts` raises sessions (by their number) that another engine found too."""
     sessions = session_scores(scored)
     for session, lift in lifts.items():

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moon.fulltext import Filters, StoredRow, TextIndex
-from moon.fulltext.index_database import AGENT_SHIFT
+from moon.fulltext import Filters, Place, SearchIndex, StoredRow
 from moon.recall.embedded import Searched, hits
 from moon.recall.qmd_engine import Found
 from moon.recall.recall_types import Hit
@@ -20,7 +19,7 @@ RANK_CONSTANT = 60
 QMD_WEIGHT = 0.2
 
 
-def fused(index: TextIndex, searched: Searched, found: Sequence[Found], limit: int) -> list[Hit]:
+def fused(index: SearchIndex, searched: Searched, found: Sequence[Found], limit: int) -> list[Hit]:
     """The embedded answer with what QMD found."""
     order = list(dict.fromkeys((each.agent, each.session_id) for each in found))
     numbers = index.session_numbers(order)
@@ -33,7 +32,7 @@ def fused(index: TextIndex, searched: Searched, found: Sequence[Found], limit: i
     return [*shown, *_more(index, searched, found, shown)][:limit]
 
 
-def _more(index: TextIndex, searched: Searched, found: Sequence[Found], shown: Sequence[Hit]) -> list[Hit]:
+def _more(index: SearchIndex, searched: Searched, found: Sequence[Found], shown: Sequence[Hit]) -> list[Hit]:
     """Events that only QMD found, where the question's limits allow them."""
     if searched.query.required or searched.query.excluded:
         return []
@@ -41,20 +40,21 @@ def _more(index: TextIndex, searched: Searched, found: Sequence[Found], shown: S
     extra = []
     for each in found:
         rows = index.event_rows(each.event_id, each.session_id) if each.event_id else []
-        if not rows or (each.session_id, each.event_id) in known or not _allowed(index, searched.filters, rows[0]):
+        if not rows or (each.session_id, each.event_id) in known:
+            continue
+        place = index.places([rows[0].segment])[rows[0].segment]
+        if not _allowed(searched.filters, rows[0], place):
             continue
         known.add((each.session_id, each.event_id))
-        place = index.places([rows[0].segment])[rows[0].segment]
         if searched.filters.session in (None, place.session_key, place.session_id):
             extra.append(Hit(rows[0], place, 0.0, ("qmd",)))
     return extra
 
 
-def _allowed(index: TextIndex, filters: Filters, row: StoredRow) -> bool:
+def _allowed(filters: Filters, row: StoredRow, place: Place) -> bool:
     """Is this row within the limits that a search of the index itself would keep?"""
-    number = index.agents().get(filters.agent, (-1, 0))[0] if filters.agent is not None else row.id >> AGENT_SHIFT
     return (
-        number == row.id >> AGENT_SHIFT
+        filters.agent in (None, place.agent)
         and (not filters.roles or row.role.lower() in map(str.lower, filters.roles))
         and (not filters.tools or row.tool.lower() in map(str.lower, filters.tools))
         and (filters.since is None or row.at >= filters.since)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from moon.config import Config
 from moon.fulltext import Filters, TextIndex
-from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT
+from moon.fulltext.index_database import EPISODE_SHIFT
 from moon.fulltext.languages import guess
 from moon.fulltext.vectors import Vectors, VectorsMissing, damaged, unsigned
 from moon.model.embedding import open_embedder, understands
@@ -80,14 +80,14 @@ class Meaning:
         self._vectors = self._read()
         self.embedder: Embedder = open_embedder(self.settings, self._redacted)
 
-    def likeness(self, index: TextIndex, text: str, filters: Filters, *, only_found: bool) -> Likeness | None:
+    def likeness(self, index: TextIndex, text: str, filters: Filters, only_found: bool) -> Likeness | None:
         """How like this question the rows in scope are; None where there is nothing to compare."""
         if not understands(self.settings, guess(text)):
             return None
         vectors = self._read()
         if vectors.model != self.embedder.name:
             raise _made_by_another()
-        low, high = _scope(index, filters)
+        low, high = index.row_range(filters)
         question = self.embedder.embed([text], question=True)[0]
         if len(question) != vectors.dimensions:
             raise _made_by_another()
@@ -121,11 +121,3 @@ class Meaning:
 
 def _made_by_another() -> VectorsMissing:
     return VectorsMissing("another model made the vectors", hint="`moon-index --all` makes them anew")
-
-
-def _scope(index: TextIndex, filters: Filters) -> tuple[int, int]:
-    """The row numbers that the agent's messages can have."""
-    if filters.agent is None:
-        return 0, 1 << 62
-    number, _ = index.agents().get(filters.agent, (0, 0))
-    return number << AGENT_SHIFT, ((number + 1) << AGENT_SHIFT) - 1

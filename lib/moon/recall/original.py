@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moon.errors import ArchiveDamaged, IndexUnusable, MoonError
-from moon.fulltext import EventPlace, TextIndex, open_reader
+from moon.fulltext import EventPlace, SearchIndex, open_reader
 from moon.openclaw.events import event_id
 from moon.paths import Home
 from moon.vault import segments
@@ -46,12 +46,12 @@ def event_places(home: Home, event: str, session: str | None = None) -> list[Eve
     return places
 
 
-def whole_id(index: TextIndex, event: str) -> str:
+def whole_id(index: SearchIndex, event: str) -> str:
     """The event id that begins so, where there is exactly one; else the text as it is. Raises `EventUnknown`."""
     return _only(event, index.events_beginning(event, SHOWN + 1) if len(event) >= LEAST_CHARS else [])
 
 
-def short_id(index: TextIndex, event: str) -> str:
+def short_id(index: SearchIndex, event: str) -> str:
     """The shortest beginning of an event id, from eight characters on, that no other indexed event has."""
     try:
         for size in range(SHORT_CHARS, len(event)):

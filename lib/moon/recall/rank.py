@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from moon.fulltext import StoredRow, TextIndex
+from moon.fulltext import SearchIndex, StoredRow
 from moon.fulltext.index_database import EPISODE_SHIFT
 from moon.fulltext.words import words
 from moon.recall.candidates import Gathered
@@ -106,7 +106,7 @@ class Chosen:
 class Ranking:
     """Ranks what was gathered for one question."""
 
-    def __init__(self, index: TextIndex, found: Gathered, question: str) -> None:
+    def __init__(self, index: SearchIndex, found: Gathered, question: str) -> None:
         self.index = index
         self.found = found
         self.question = question
@@ -229,7 +229,7 @@ def prior(row: StoredRow, wants_command: bool) -> float:
     return known + (CORRECTION if CORRECTS.search(row.text) else 0.0)
 
 
-def score(index: TextIndex, found: Gathered, question: str) -> list[Scored]:
+def score(index: SearchIndex, found: Gathered, question: str) -> list[Scored]:
     """Every row that may answer, best first."""
     return Ranking(index, found, question).scored()
 

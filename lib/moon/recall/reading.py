@@ -15,7 +15,7 @@ from typing import TypedDict
 from moon.clock import format_ms
 from moon.config import Redact
 from moon.errors import ArchiveDamaged
-from moon.fulltext import Place, StoredRow, TextIndex
+from moon.fulltext import Place, SearchIndex, StoredRow
 from moon.openclaw.events import Event, parse
 from moon.paths import Home
 from moon.recall.original import event_places, originals, whole_id
@@ -83,7 +83,7 @@ def _message(event: Event | None, session_id: str, role: str, tool: str, text: s
 class Around:
     """Reads the messages around events of one home."""
 
-    def __init__(self, home: Home, index: TextIndex, redactor: Redactor) -> None:
+    def __init__(self, home: Home, index: SearchIndex, redactor: Redactor) -> None:
         self.home = home
         self.index = index
         self.redactor = redactor

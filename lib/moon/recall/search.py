@@ -100,7 +100,7 @@ class Recall:
 
         try:
             self._meaning = self._meaning or Meaning(self.home, self.config)
-            return ask(self._meaning)
+            return ask(functools.partial(self._meaning.likeness, self.index))
         except (VectorsUnusable, ModelFailed) as error:
             self._meaning = None
             degraded.append(f"meaning: {error.message}" + (f"; {error.hint}" if error.hint else ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from moon.fulltext import Shape, TextIndex
+from moon.fulltext import SearchIndex, Shape
 from moon.fulltext.index_database import EPISODE_SHIFT
 
 TOOLS = frozenset({"toolCall", "toolResult"})
@@ -19,14 +19,14 @@ REACH = 12
 class Surroundings:
     """The shapes of rows and of what is around them, looked up for many rows at once."""
 
-    def __init__(self, index: TextIndex, rows: Iterable[int]) -> None:
+    def __init__(self, index: SearchIndex, rows: Iterable[int]) -> None:
         self.shapes: dict[int, Shape] = {}
         asked = [*rows]
         self._look(index, {row + step for row in asked for step in (-2, -1, 0, 1)})
         tangled = [row for row in asked if self._is_talk(row) and self._has_tools_beside(row)]
         self._look(index, {row + step for row in tangled for step in range(-REACH, REACH + 1)})
 
-    def _look(self, index: TextIndex, rows: set[int]) -> None:
+    def _look(self, index: SearchIndex, rows: set[int]) -> None:
         self.shapes.update(index.shapes(rows - self.shapes.keys()))
 
     def _is_talk(self, row: int) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from moon.fulltext import TextIndex
+from moon.fulltext import SearchIndex
 from moon.fulltext.languages import stem
 from moon.recall.question import Query, Term, quoted
 
 LEAST_CHARS = 4
-LOOKED_AT = 20_000
 BEST = 3
 
 
-def corrected(index: TextIndex, query: Query) -> tuple[Query, list[str]]:
+def corrected(index: SearchIndex, query: Query) -> tuple[Query, list[str]]:
     """The question with near words added for each word that the archive does not know, and a note for each."""
     notes = []
     terms = []
@@ -29,17 +28,16 @@ def _widened(term: Term, near: list[str]) -> Term:
     return term._replace(match=match, stems=term.stems | frozenset(near))
 
 
-def _near(index: TextIndex, word: str) -> list[str]:
+def _near(index: SearchIndex, word: str) -> list[str]:
     """Stems within one slip of a word, or two for a long one; the commonest first. The first letter is trusted.
 
     Nothing for a word that the archive knows: then the question's limits kept it away, not a slip.
     """
-    first = word[0]
     allowed = 1 if len(word) < 8 else 2
     found = [
         (slips, -rows, other)
-        for other, rows in index.vocabulary(first, chr(ord(first) + 1), LOOKED_AT)
-        if abs(len(other) - len(word)) <= allowed and (slips := distance(word, other, allowed)) <= allowed
+        for other, rows in index.like(word, allowed)
+        if (slips := distance(word, other, allowed)) <= allowed
     ]
     best = sorted(found)[:BEST]
     return [other for _, _, other in best] if best and best[0][0] else []
