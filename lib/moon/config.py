@@ -15,16 +15,11 @@ from typing import Any
 
 from moon import __version__, schema
 from moon.clock import zone
+from moon.digests import blake2b
 from moon.errors import ConfigInvalid, MoonError
 from moon.files import read_bounded, write_atomic
 from moon.paths import Home
 from moon.trust import NotTrusted, refuse_what_others_write
-
-# hashlib would load OpenSSL, which takes longer than all else that an idle tick does with its configuration.
-try:
-    from _blake2 import blake2b
-except ImportError:
-    from hashlib import blake2b
 
 Values = dict[str, Any]
 # Variables that steer Moon itself and are no configuration keys.

@@ -6,8 +6,12 @@ next (`hint`), a stable `code` for scripts, and the exit status of the table in 
 
 from __future__ import annotations
 
-from moon.documents import Problem
+from typing import TYPE_CHECKING
+
 from moon.resources import how_to_mend
+
+if TYPE_CHECKING:
+    from moon.documents import Problem
 
 DONE = 0
 FAILED = 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moon import schema
 from moon.clock import now_text
-from moon.documents import Problem
 from moon.errors import DONE, FAILED, PARTIAL, MoonError
+
+if TYPE_CHECKING:
+    from moon.documents import Problem
 
 
 @dataclass

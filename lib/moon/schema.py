@@ -1,7 +1,8 @@
 """Documents are checked against JSON Schema 2020-12 when they are written and when they are read.
 
-jsonschema takes longer to import than an idle tick may take, so content that was found valid once is remembered
-(`remember`/`is_remembered`) and a file that nobody changed is not checked again.
+`moon.schema_fit` judges; jsonschema, which takes as long to load as an answer of recall, is asked only for the words
+about what does not fit. Content that was found valid once is remembered (`remember`/`is_remembered`), and a file that
+nobody changed is not checked again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from moon import resources
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, write_atomic
+from moon.schema_fit import Fit, UnknownKeyword
 from moon.text import dump_json
 
 if TYPE_CHECKING:
@@ -37,6 +39,20 @@ def kinds() -> list[str]:
 
 
 @functools.cache
+def _known(file_name: str) -> dict[str, Any]:
+    """A schema by the name of its file, read once; nobody changes it."""
+    return load_schema(file_name.removesuffix(".schema.json"))
+
+
+def _fits(kind: str, document: Any) -> bool:
+    root = _known(f"{kind}.schema.json")
+    try:
+        return Fit(root, _known).of(document, root)
+    except UnknownKeyword:
+        return False
+
+
+@functools.cache
 def _validator(kind: str) -> Draft202012Validator:
     from jsonschema import Draft202012Validator
     from referencing import Registry, Resource
@@ -48,6 +64,8 @@ def _validator(kind: str) -> Draft202012Validator:
 
 def problems(kind: str, document: Any) -> list[str]:
     """What does not fit, a sentence each, with the path to the place; empty when all is well."""
+    if _fits(kind, document):
+        return []
     found = _validator(kind).iter_errors(document)
     ordered = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
     return [_sentence(error) for error in ordered[:MAX_PROBLEMS]]
@@ -75,7 +93,7 @@ def _refuse_newer(kind: str, document: Any, path: str) -> None:
     if not isinstance(name, str):
         return
     stem, _, major = name.partition("/")
-    known = load_schema(kind).get("properties", {}).get("schema", {}).get("const", "")
+    known = _known(f"{kind}.schema.json").get("properties", {}).get("schema", {}).get("const", "")
     known_stem, _, known_major = known.partition("/")
     if stem == known_stem and major.isdigit() and known_major.isdigit() and int(major) > int(known_major):
         raise DocumentTooNew(

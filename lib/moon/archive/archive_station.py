@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import reduce
+from typing import TYPE_CHECKING
 
 from moon import audit
 from moon.archive.transcript_archiver import Archived, archive_transcript
 from moon.cycle.station_runner import Context
-from moon.documents import Entry, Row
 from moon.errors import MoonError
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Transcript, TranscriptStore
 from moon.vault.catalog import Catalog, open_catalog
 from moon.vault.packing import pack_past_days
+
+if TYPE_CHECKING:
+    from moon.documents import Entry, Row
 
 
 @contextlib.contextmanager

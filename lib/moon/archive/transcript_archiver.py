@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from moon.archive.event_selection import (
     SEGMENT_BYTES,
@@ -22,7 +23,6 @@ from moon.archive.event_selection import (
     judge,
     select_new,
 )
-from moon.documents import Entry
 from moon.openclaw.events import event_ids
 from moon.openclaw.transcript_store import Transcript, TranscriptPass, TranscriptStore
 from moon.paths import Home
@@ -31,6 +31,9 @@ from moon.vault.segment_entry import Content, Owner, adopt_unnamed, enter_segmen
 from moon.vault.segments import SegmentWriter, segment_path
 from moon.vault.set_aside import enter_aside, keep_aside
 from moon.vault.transcript_marks import Known, known, note
+
+if TYPE_CHECKING:
+    from moon.documents import Entry
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from moon.archive.archive_station import work
 from moon.cli.archive_care import run_list, run_pack, run_restore, run_verify
@@ -10,11 +11,13 @@ from moon.cli.archive_repair import run_repair
 from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.documents import UsageDocument
 from moon.errors import UsageWrong
 from moon.openclaw.locate import open_stores
 from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.sampling.transcripts_due import by_session
+
+if TYPE_CHECKING:
+    from moon.documents import UsageDocument
 
 EXAMPLES = """\
   moon-archive --all                           every transcript of the store, whatever its usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from moon import config as configuration
 from moon.cli.station_command import run_station, station_parser
@@ -15,13 +16,15 @@ from moon.distill.daily_memory import day_of
 from moon.distill.distill_station import session_units, work_for
 from moon.distill.unit_reading import last_said
 from moon.distillations import Distillations, read_record
-from moon.documents import UsageDocument
 from moon.errors import UsageWrong
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.paths import Home
 from moon.vault.archive_names import select_segments
 from moon.vault.catalog import Catalog, Segment, open_catalog
+
+if TYPE_CHECKING:
+    from moon.documents import UsageDocument
 
 EXAMPLES = """\
   moon-distill --session agent:main:main       every archive of a session that is not distilled yet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from moon import config as configuration
 from moon import output
@@ -12,7 +13,6 @@ from moon.cli.station_command import run_station, station_parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
 from moon.cycle.station_runner import Context, Select, take_lock
-from moon.documents import Entry, Row, UsageDocument
 from moon.errors import MoonError, UsageWrong
 from moon.fulltext import open_reader
 from moon.index.index_station import work
@@ -26,6 +26,9 @@ from moon.paths import Home
 from moon.report import Report
 from moon.vault.archive_names import select_segments
 from moon.vault.catalog import Segment, open_catalog
+
+if TYPE_CHECKING:
+    from moon.documents import Entry, Row, UsageDocument
 
 EXAMPLES = """\
   moon-sample --no-exec | moon-archive | moon-index

@@ -29,7 +29,10 @@ def main() -> int:
     if tool not in TOOLS and tool not in MAKE_TOOLS:
         return run_tool("moon", _tell_tools, words)
     module = importlib.import_module(f"moon.cli.{tool.replace('-', '_')}")
-    return run_tool(f"moon-{tool}", module.main, arguments)
+    code = run_tool(f"moon-{tool}", module.main, arguments)
+    # All that is left is to end; Python would first look through every object for garbage, a tenth of an answer.
+    gc.freeze()
+    return code
 
 
 def command() -> int:

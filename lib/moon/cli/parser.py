@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from typing import Any, NoReturn
 
@@ -31,6 +30,13 @@ class ParserHandedOver(Exception):
         self.parser = parser
 
 
+class _OfKnownWidth(argparse.RawDescriptionHelpFormatter):
+    """Does not ask for the width of the terminal, which `argparse` would for each option, and load a module for it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises for wrong usage after printing the reason, as `argparse` does."""
 
@@ -39,10 +45,15 @@ class Parser(argparse.ArgumentParser):
             prog=tool,
             description=description,
             epilog=f"examples:\n{examples.rstrip()}\n\n{EXIT_CODES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_OfKnownWidth,
             allow_abbrev=False,
         )
         self.add_argument("--version", action="version", version=f"{tool} {__version__}")
+
+    def format_help(self) -> str:
+        """As `argparse` does, as wide as the terminal."""
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As `argparse` does, or hand over the parser."""
@@ -59,5 +70,7 @@ class Parser(argparse.ArgumentParser):
     def nearest_option(self, message: str) -> str:
         """What was most likely meant by the first option that this tool does not have."""
         unknown = re.search(r"unrecognized arguments: .*?(--[\w-]+)", message)
+        import difflib
+
         near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
         return near[0] if near else ""

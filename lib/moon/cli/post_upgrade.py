@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from moon import config as configuration
 from moon import output
@@ -11,7 +11,6 @@ from moon.cli.index import rebuild_all
 from moon.cli.install import gather
 from moon.cli.parser import Parser
 from moon.config import Config
-from moon.documents import Problem
 from moon.errors import MoonError
 from moon.fulltext import IndexVersion, open_writer
 from moon.install import install_manifest, installation
@@ -20,6 +19,9 @@ from moon.openclaw.locate import open_stores
 from moon.paths import Home
 from moon.report import Report
 from moon.text import counted
+
+if TYPE_CHECKING:
+    from moon.documents import Problem
 
 EXAMPLES = """\
   moon-post-upgrade               after `openclaw update`, or after a new version of Moon

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,8 @@ def form_of(asked: str | None) -> str:
 
 def text_style(short: Callable[[str], str]) -> TextStyle:
     """The text style that fits where standard output goes."""
+    import shutil
+
     from moon.recall.render import TextStyle
 
     colour = output.is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

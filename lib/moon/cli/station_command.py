@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from moon import config as configuration
 from moon.cli.parser import Parser
 from moon.clock import format_ms, now_ms
 from moon.config import Config
 from moon.cycle import station_runner
-from moon.documents import Row, UsageDocument
 from moon.errors import UsageWrong
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
 from moon.openclaw.usage import read_one
 from moon.openclaw.usage_rows import row_of, usage_document
 from moon.paths import Home
+
+if TYPE_CHECKING:
+    from moon.documents import Row, UsageDocument
 
 
 def station_parser(tool: str, description: str, examples: str) -> Parser:

@@ -14,17 +14,12 @@ from typing import Any, NamedTuple
 
 from moon import schema
 from moon.clock import format_ms, now_ms, parse_ms
+from moon.digests import blake2b
 from moon.errors import DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import atomic_writer, read_bounded, replace_quickly, write_all
 from moon.log_parts import parts
 from moon.paths import Home
 from moon.text import dump_json
-
-# hashlib would load OpenSSL.
-try:
-    from _blake2 import blake2b
-except ImportError:
-    from hashlib import blake2b
 
 NORMAL = "Normal"
 ARCHIVE_TRIGGERED = "ArchiveTriggered"
@@ -32,9 +27,6 @@ PRUNE_TRIGGERED = "PruneTriggered"
 DISTILL_TRIGGERED = "DistillTriggered"
 COOLDOWN = "Cooldown"
 TIMES = ("since", "retry_at")
-# A cycle at work leaves no heartbeat; after this many intervals, and this long, the timer has stopped.
-LATE_INTERVALS = 5
-LATE_SECONDS = 300
 
 
 class SessionState(NamedTuple):
@@ -110,11 +102,6 @@ def peek(home: Home) -> State:
         return _decode(home, read_bounded(home.state_file))
     except (FileNotFoundError, MoonError):
         return State()
-
-
-def is_late(age_seconds: int | None, interval_seconds: int) -> bool:
-    """Is a heartbeat of that age a sign that nothing looks any more?"""
-    return age_seconds is not None and age_seconds > max(LATE_INTERVALS * interval_seconds, LATE_SECONDS)
 
 
 def _decode(home: Home, data: bytes) -> State:

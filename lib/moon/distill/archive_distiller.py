@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from moon import schema
 from moon.clock import now_text
@@ -18,12 +18,14 @@ from moon.distill.distiller import Result
 from moon.distill.turns import Turn
 from moon.distill.unit_reading import Conversation, read_conversation
 from moon.distillations import LISTS, read_record, record_path, says_something
-from moon.documents import DistillationRecord
 from moon.errors import ArchiveDamaged
 from moon.model.model_port import ModelFailed
 from moon.paths import Home
 from moon.redact import Redactor
 from moon.vault.catalog import Catalog
+
+if TYPE_CHECKING:
+    from moon.documents import DistillationRecord
 
 
 class Distiller(Protocol):

@@ -13,14 +13,17 @@ import stat
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moon.clock import local_date, parse_ms, zone
 from moon.distill.distillation import TITLES, code
 from moon.distillations import lists_of
-from moon.documents import DistillationRecord
 from moon.errors import MoonError
 from moon.files import make_private, read_bounded, unusable, write_all
 from moon.text import inline
+
+if TYPE_CHECKING:
+    from moon.documents import DistillationRecord
 
 ATTEMPTS = 5
 LITERAL = ("commands", "identifiers")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from moon.cycle.station_runner import Context
 from moon.distill.archive_distiller import Workshop, audit_fields, carry_out
 from moon.distill.archive_units import ArchiveUnit, Step, Wanted, plan_units, select_units
 from moon.distill.distiller import Engine
 from moon.distillations import Distillations, Known
-from moon.documents import DistillationRecord, Entry, Row
 from moon.errors import HomeUnusable, MoonError
 from moon.model.provider_state import ModelMemory
 from moon.model.providers import open_model
@@ -19,6 +19,9 @@ from moon.redact import Redactor
 from moon.text import counted
 from moon.vault.catalog import Catalog, open_catalog
 from moon.vault.pack_plan import archived_day, group_by_day
+
+if TYPE_CHECKING:
+    from moon.documents import DistillationRecord, Entry, Row
 
 
 def work_for(wanted: Wanted) -> Callable[[Context], contextlib.AbstractContextManager[Callable[[Row], Entry]]]:

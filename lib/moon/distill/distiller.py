@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from moon import documents
 from moon.config import Distill
 from moon.distill.distillation import Distillation
 from moon.distill.local_distiller import distill_locally, with_exact
@@ -17,6 +17,9 @@ from moon.model.model_caller import Caller, Tally
 from moon.model.model_port import BudgetSpent, Model, ModelFailed, ProviderAbsent
 from moon.model.provider_state import ModelMemory
 from moon.text import token_estimate
+
+if TYPE_CHECKING:
+    from moon import documents
 
 LOCAL = "local"
 LOCAL_MODEL = "extractive-1"

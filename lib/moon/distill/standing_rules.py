@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from moon.distill.daily_memory import change_file, day_of
 from moon.distill.distillation import code
 from moon.distill.told_lines import Told
-from moon.documents import DistillationRecord
 from moon.files import read_bounded
 from moon.text import inline
+
+if TYPE_CHECKING:
+    from moon.documents import DistillationRecord
 
 BEGIN, END = "<!-- moon:rules begin -->", "<!-- moon:rules end -->"
 HEAD = """# Standing rules

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|([()*])|([^\s()"*]+)')
-# What FTS5's `ascii` tokenizer takes for a word.
-_WORD = re.compile(r"[A-Za-z0-9\x80-\U0010ffff]+")
+# Where FTS5's `ascii` tokenizer ends a word: at every ASCII character but letters and digits.
+_BREAKS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _OPERATORS = ("OR", "AND", "NOT")  # the last binds most
 
 
@@ -81,9 +81,13 @@ class Joined(NamedTuple):
 Expression = Sequential | Joined
 
 
+def _words(quoted: str) -> list[str]:
+    return [word for word in quoted.translate(_BREAKS).split(" ") if word]
+
+
 def with_phrase(text: str) -> Expression | None:
     """The expression, where it has a phrase: what FTS5 alone can answer needs no reading."""
-    if not any(len(_WORD.findall(quoted)) > 1 for quoted, _, _ in _TOKEN.findall(text)):
+    if not any(len(_words(quoted)) > 1 for quoted, _, _ in _TOKEN.findall(text)):
         return None
     return _Reading(text).either(0)
 
@@ -118,5 +122,5 @@ class _Reading:
             return found
         quoted, _, bare = self.tokens[self.at]
         self.at += 1
-        words = tuple(word.lower() if word.isascii() else word for word in _WORD.findall(quoted or bare or ""))
+        words = tuple(word.lower() if word.isascii() else word for word in _words(quoted or bare or ""))
         return Sequential(words, self._next_is("*"))

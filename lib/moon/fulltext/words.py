@@ -19,6 +19,7 @@ format characters are dropped. Scripts that are written without spaces are cut i
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -50,7 +51,6 @@ _LETTERS = str.maketrans(
 # Letters without a sound or a shape: fillers of Korean, the stroke that stretches Arabic words, the okina.
 _DROPPED = frozenset("\u115f\u1160\u3164\uffa0\u0640\u02bb")
 _BREAKS = frozenset("\u02bc\u02b9")
-_PIECES = re.compile(f" |{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})[^ ])+")
 _LETTER, _BREAK, _NOTHING = "x", " ", ""
 # For text that is all ASCII, which most is: every byte in lower case, or a space. Twice as fast as a pattern.
 _ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() and code < 128 else 32 for code in range(256))
@@ -194,6 +194,12 @@ def places(text: str) -> Iterator[Word]:
     return iter(_Walk().over(text))
 
 
+@functools.cache
+def _pieces() -> re.Pattern[str]:
+    """A space, a run of an unspaced script, or anything else; compiled when it is needed first, and few need it."""
+    return re.compile(f" |{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})[^ ])+")
+
+
 class _Walk:
     """Goes over a text letter by letter, each with its marks, and collects words with their places."""
 
@@ -212,7 +218,7 @@ class _Walk:
         return self.found
 
     def _take(self, made: str, start: int, end: int) -> None:
-        for piece in _PIECES.findall(made):
+        for piece in _pieces().findall(made):
             if piece == " ":
                 self._close()
                 continue

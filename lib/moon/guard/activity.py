@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from moon.clock import now_ms, parse_ms
 from moon.config import Config
-from moon.documents import Entry
 from moon.errors import MoonError, OpenClawFailed
 from moon.openclaw.gateway import Gateway
 from moon.openclaw.locate import Stores
 from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
+
+if TYPE_CHECKING:
+    from moon.documents import Entry
 
 
 class InUse(MoonError):

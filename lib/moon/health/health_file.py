@@ -7,30 +7,32 @@ anew. Written only when something changed: a tick that finds all well writes not
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moon.clock import format_ms, parse_ms
 from moon.errors import MoonError
 from moon.files import read_bounded, replace_quickly
-from moon.health.problems import Subject, Trouble
 from moon.paths import Home
 from moon.text import dump_json
+
+if TYPE_CHECKING:
+    from moon.health.problems import Trouble
 
 SCHEMA = "moon.health/1"
 
 
-@dataclass
-class Health:
+class Health(NamedTuple):
     """`good`: by station, when it last did all its work well. `foreign`: a newer Moon's file, which is left alone.
 
     `checked`: how far the daily look at the archives has come (`moon.verify.soundness`).
     """
 
-    good: dict[str, int] = field(default_factory=dict)
-    problems: list[Trouble] = field(default_factory=list)
+    good: Mapping[str, int] = MappingProxyType({})
+    problems: Sequence[Trouble] = ()
     foreign: bool = False
-    checked: dict[str, str] = field(default_factory=dict)
+    checked: Mapping[str, str] = MappingProxyType({})
 
 
 def read(home: Home) -> Health:
@@ -47,6 +49,8 @@ def read(home: Home) -> Health:
 
 
 def _trouble(entry: dict[str, Any]) -> Trouble:
+    from moon.health.problems import Subject, Trouble
+
     subjects = tuple(Subject(*map(str, each)) for each in entry["subjects"])
     texts = {name: str(entry[name]) for name in ("station", "code", "message", "hint", "path", "told")}
     since, last = _ms(entry["since"]), _ms(entry["last"])
@@ -73,7 +77,7 @@ def as_document(health: Health) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "good": {name: format_ms(when) for name, when in sorted(health.good.items())},
-        "checked": health.checked,
+        "checked": dict(health.checked),
         "problems": [
             {
                 **each._asdict(),

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from moon.clock import format_ms, now_ms
 from moon.config import Config
-from moon.documents import CycleDocument
 from moon.errors import LockBusy, MoonError, unexpected
 from moon.health import health_file, problems, telling
 from moon.health.health_file import Health
 from moon.health.problems import Subject, Trouble
 from moon.health.telling import Event
 from moon.paths import Home
+
+if TYPE_CHECKING:
+    from moon.documents import CycleDocument
 
 LOOK = "sample"
 # Whether a station still has to do something for a session; when not, its problem with it is over.
@@ -43,7 +45,7 @@ def note_tick(
         good[LOOK] = heartbeat_before
     elif not failures:
         good.pop(LOOK, None)
-    return _change(home, config, before, replace(before, good=good, problems=known))
+    return _change(home, config, before, before._replace(good=good, problems=known))
 
 
 def note_cycle(home: Home, config: Config, document: CycleDocument, more: Sequence[Trouble] = ()) -> None:
@@ -55,7 +57,7 @@ def note_cycle(home: Home, config: Config, document: CycleDocument, more: Sequen
     done = {record["station"] for record in document["stations"]} - bad
     checked = before.checked or {"at": format_ms(now)}
     good = {**before.good, **dict.fromkeys(done, now)}
-    after = replace(before, good=good, problems=known, checked=checked)
+    after = before._replace(good=good, problems=known, checked=checked)
     _change(home, config, before, after, telling.of_cycle(document, now) if config.notify.command else ())
 
 
@@ -67,7 +69,7 @@ def note_crash(home: Home, config: Config, station: str, error: Exception, subje
     before = health_file.read(home)
     seen = problems.of_error(station, failure.as_dict())._replace(subjects=tuple(subjects))
     known = problems.after(before.problems, [seen], lambda trouble, subject: False, now_ms())
-    _change(home, config, before, replace(before, problems=known))
+    _change(home, config, before, before._replace(problems=known))
 
 
 def note_check(
@@ -86,7 +88,7 @@ def note_check(
         return subject is None and trouble.station == station and trouble.path in looked_at
 
     known = problems.after(before.problems, seen, is_over, now_ms())
-    _change(home, config, before, replace(before, problems=known, checked=checked))
+    _change(home, config, before, before._replace(problems=known, checked=checked))
 
 
 def _change(home: Home, config: Config, before: Health, after: Health, good_news: Iterable[Event] = ()) -> Health:
@@ -95,7 +97,7 @@ def _change(home: Home, config: Config, before: Health, after: Health, good_news
     pause = config.notify.after_ticks * config.timer.interval_seconds * 1000
     if config.notify.command:
         problems, bad_news = telling.plan(before.problems, after.problems, pause, now_ms())
-        after, events = replace(after, problems=problems), [*bad_news, *events]
+        after, events = after._replace(problems=problems), [*bad_news, *events]
     kept = after == before or health_file.write(home, after)
     if events and (kept or _is_time_again(home, pause)):
         from moon.health.notifier import notify

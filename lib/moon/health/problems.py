@@ -7,11 +7,13 @@ thousand subjects, and it is over with the last of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moon.clock import format_ms
-from moon.documents import CycleDocument, Problem, SessionRecord
 from moon.remedies import NOTE, hint_for, remedy_of
+
+if TYPE_CHECKING:
+    from moon.documents import CycleDocument, Problem, SessionRecord
 
 # More sessions than this in one problem are not told apart; the rest begin a new one when these are well.
 MAX_SUBJECTS = 1000

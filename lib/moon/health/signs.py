@@ -6,13 +6,15 @@ Each gives errors with a code of `moon.remedies`. Pure, but for the free space o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moon.clock import format_ms, parse_ms
-from moon.cycle.session_states import LATE_SECONDS, is_late
-from moon.documents import LedgerLine
 from moon.errors import MoonError
+from moon.health.behind import LATE_SECONDS, is_late
 from moon.text import readable_size
+
+if TYPE_CHECKING:
+    from moon.documents import LedgerLine
 
 Document = dict[str, Any]
 DAY_MS = 86_400_000

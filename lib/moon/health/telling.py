@@ -6,12 +6,14 @@ A problem that may pass by itself is told only when it did not, so `began` is th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moon.clock import format_ms
-from moon.documents import CycleDocument
 from moon.health.problems import Trouble, entry_of, name_of, subject_of
 from moon.text import counted, shown, span
+
+if TYPE_CHECKING:
+    from moon.documents import CycleDocument
 
 Event = dict[str, Any]
 BEGAN, LASTS, ENDED, ARCHIVED, ROLLED_OVER = "began", "lasts", "ended", "archived", "rolled_over"

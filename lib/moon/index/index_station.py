@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from moon.cycle.cycle_document import session_record
 from moon.cycle.station_runner import Context
-from moon.documents import Entry, Row
 from moon.errors import MoonError
 from moon.index.index_steps import entry_of
 from moon.index.indexer import Indexer, IndexRenewing
@@ -15,6 +15,9 @@ from moon.index.qmd_collection import update_collection
 from moon.index.vector_making import update_vectors
 from moon.text import counted
 from moon.vault.catalog import Catalog, Segment, open_catalog
+
+if TYPE_CHECKING:
+    from moon.documents import Entry, Row
 
 
 @contextlib.contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from moon.documents import Entry
 from moon.text import counted
 from moon.vault.catalog import Segment
+
+if TYPE_CHECKING:
+    from moon.documents import Entry
 
 
 @dataclass(frozen=True)

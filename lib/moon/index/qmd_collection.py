@@ -7,15 +7,18 @@ told: `index/qmd.told` says which collection knows of all pages, and goes before
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moon import audit
 from moon.config import Config
-from moon.documents import QmdOutcome
 from moon.errors import MoonError
 from moon.files import write_atomic
 from moon.output import say
 from moon.paths import Home
 from moon.qmd import Qmd, index_files
+
+if TYPE_CHECKING:
+    from moon.documents import QmdOutcome
 
 
 def makes_pages(config: Config) -> bool:

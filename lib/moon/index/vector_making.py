@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from moon import audit
 from moon.config import Config
-from moon.documents import VectorsOutcome
 from moon.errors import MoonError
 from moon.fulltext import TextIndex
 from moon.fulltext.vectors import (
@@ -28,6 +28,9 @@ from moon.model.embedding import open_embedder, understands
 from moon.output import say
 from moon.paths import Home
 from moon.redact import Redactor
+
+if TYPE_CHECKING:
+    from moon.documents import VectorsOutcome
 
 BATCH = 32
 # Of so many of the newest rows, what people and agents say comes before calls and results of tools.

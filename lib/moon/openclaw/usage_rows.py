@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from moon.documents import Row, UsageDocument
 from moon.errors import MoonError
 from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage import Reading
+
+if TYPE_CHECKING:
+    from moon.documents import Row, UsageDocument
 
 
 def row_of(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moon.config import Config
 from moon.cycle.station_runner import Context
-from moon.documents import Entry, Row
 from moon.errors import OpenClawFailed
 from moon.guard.activity import GatewayAway, InUse, current, put_off, require_idle
 from moon.guard.coverage import Coverage, require_coverage
@@ -19,6 +18,9 @@ from moon.openclaw.transcript_store import SessionEntry, TranscriptStore
 from moon.policies import for_session
 from moon.prune.shrinkage import Extent, is_compacted_already, shrinkage
 from moon.vault.catalog import Catalog, open_catalog
+
+if TYPE_CHECKING:
+    from moon.documents import Entry, Row
 
 
 @contextlib.contextmanager

@@ -8,12 +8,12 @@ when the messages were indexed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from moon.clock import format_ms
+from moon.digests import blake2b
 from moon.recall.recall_types import Hit
 from moon.text import lines, one_line, token_estimate, within_tokens
 
@@ -64,7 +64,7 @@ def block(parts: Sequence[tuple[str, str]], limit: int, *, evenly: bool = False)
     if not blocks:
         return None
     body = "".join(blocks)
-    return _fenced(body, hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:12])
+    return _fenced(body, blake2b(body.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest())
 
 
 def message_head(number: int, message: Message) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moon.documents import LedgerLine
 from moon.errors import ArchiveDamaged, IndexUnusable, MoonError
 from moon.fulltext import MessageRow, SegmentSource, TextIndex, TextIndexWriter
 from moon.fulltext.index_database import in_memory
@@ -16,6 +16,9 @@ from moon.redact import redact
 from moon.text import lines
 from moon.vault import segments
 from moon.vault.ledger import Ledger
+
+if TYPE_CHECKING:
+    from moon.documents import LedgerLine
 
 MAX_SECONDS = 8.0
 MAX_BYTES = 64 << 20

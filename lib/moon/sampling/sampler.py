@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moon.clock import format_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle.session_states import Owed, SessionState, State
-from moon.documents import Row
 from moon.errors import NOTICES, DocumentInvalid, MoonError, StoreAbsent
 from moon.files import Lock, remove_abandoned
 from moon.health import health_file
@@ -23,6 +22,9 @@ from moon.sampling.next_look import quiet_until, rests_at
 from moon.sampling.quiet import LOOK_AGAIN_MS
 from moon.sampling.thresholds import Decision, decide, finish_rollover, outlives, settle, settle_owed
 from moon.sampling.transcripts_due import in_order, select_due, unarchived, with_work, work_for
+
+if TYPE_CHECKING:
+    from moon.documents import Row
 
 # A cycle whose stations crash again and again is given up after so many ticks; its sessions then count as failed.
 RESUMES = 3

@@ -8,14 +8,16 @@ session writes to it any more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from moon.cycle.cycle_document import STATIONS
 from moon.cycle.session_states import Owed
-from moon.documents import Row
 from moon.openclaw.transcript_store import Holding, Transcript
 from moon.openclaw.usage_rows import transcript_row
 from moon.sampling.thresholds import is_waiting
+
+if TYPE_CHECKING:
+    from moon.documents import Row
 
 Identity = tuple[str, str, str]
 

@@ -10,7 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from moon import config as configuration
 from moon import schema
@@ -18,7 +18,6 @@ from moon.clock import format_ms, local_date, now_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle import session_states as states
-from moon.documents import CycleDocument
 from moon.errors import ArchiveDamaged, ConfigInvalid, DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader, vectors
@@ -33,6 +32,9 @@ from moon.status.status_meaning import known_sessions, last_actions, open_cycle,
 from moon.status.status_problems import as_problems
 from moon.trust import NotTrusted
 from moon.vault.ledger import Ledger, Line
+
+if TYPE_CHECKING:
+    from moon.documents import CycleDocument
 
 Document = dict[str, Any]
 Part = TypeVar("Part")

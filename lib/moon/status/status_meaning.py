@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moon.clock import format_ms
 from moon.cycle.cycle_document import next_station, outcomes
 from moon.cycle.session_states import SessionState
-from moon.documents import CycleDocument, LedgerLine
+
+if TYPE_CHECKING:
+    from moon.documents import CycleDocument, LedgerLine
 
 SHOWN = ("time", "action", "outcome", "reason", "cycle_id")
 Actions = dict[tuple[str, str], dict[str, str]]

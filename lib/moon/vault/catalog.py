@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from moon.documents import Member
 from moon.errors import catalog_damaged, database_failed
 from moon.files import make_private, unusable
 from moon.openclaw.events import event_id
@@ -25,6 +24,9 @@ from moon.vault.catalog_database import connect, discard, is_damage
 from moon.vault.following import follow
 from moon.vault.ledger import Appended, Ledger
 from moon.vault.standing import Line, measures
+
+if TYPE_CHECKING:
+    from moon.documents import Member
 
 __all__ = ["Catalog", "Identifier", "Part", "Segment", "discard", "open_catalog"]
 # The segment of an event that cannot be a line of any: its bytes lie in the quarantine folder.

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moon.documents import Member
 from moon.errors import ArchiveDamaged
 from moon.openclaw.events import event_id
 from moon.vault import segments
@@ -20,6 +19,7 @@ from moon.vault.ledger import GENESIS, decoded, line_hash
 from moon.vault.standing import Line, kept_of, measures
 
 if TYPE_CHECKING:
+    from moon.documents import Member
     from moon.vault.catalog import Catalog
 
 

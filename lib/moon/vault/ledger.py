@@ -13,11 +13,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moon import schema
 from moon.clock import now_ms
-from moon.documents import LedgerDamage
 from moon.errors import HomeUnusable
 from moon.files import append_line, sync, unusable
 from moon.text import dump_json
@@ -25,6 +24,9 @@ from moon.vault import chain
 from moon.vault.readable import is_readable
 from moon.vault.standing import Line as Line
 from moon.vault.standing import Standing, fold
+
+if TYPE_CHECKING:
+    from moon.documents import LedgerDamage
 
 GENESIS = "0" * 64
 

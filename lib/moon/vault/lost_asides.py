@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from moon.documents import LedgerDamage
 from moon.errors import ArchiveDamaged
 from moon.files import read_bounded, write_atomic
 from moon.paths import Home
 from moon.vault.ledger import Ledger, decoded, line_hash
 from moon.vault.set_aside import reads_back
 from moon.vault.standing import Line
+
+if TYPE_CHECKING:
+    from moon.documents import LedgerDamage
 
 
 class LostAside(NamedTuple):

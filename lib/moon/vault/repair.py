@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moon.clock import now_text
-from moon.documents import Kept, LedgerDamage
 from moon.errors import ArchiveDamaged, MoonError
 from moon.files import sync_folder, unusable, write_atomic
 from moon.vault import segments
@@ -29,6 +29,9 @@ from moon.vault.recovery import Recovered, Recovery
 from moon.vault.segments import SegmentWriter, pack_path
 from moon.vault.standing import Line, Standing
 from moon.vault.verify import check_file
+
+if TYPE_CHECKING:
+    from moon.documents import Kept, LedgerDamage
 
 SCHEMA = "moon.archive/1"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moon.documents import LedgerLine
 from moon.errors import ArchiveDamaged
 from moon.openclaw.events import parse
 from moon.paths import safe_name
@@ -15,6 +15,9 @@ from moon.vault.catalog import Catalog, Identifier, Segment
 from moon.vault.packing import enter_pack, holds, remove_left_over
 from moon.vault.repair import Repaired, enter_line, put_aside
 from moon.vault.segment_entry import Owner, adopt_file
+
+if TYPE_CHECKING:
+    from moon.documents import LedgerLine
 
 NUMBERS = re.compile(r"(?P<first>[0-9]{5,})(-(?P<last>[0-9]{5,}))?(-kept)*")
 Session = tuple[str, str, str]

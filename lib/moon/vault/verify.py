@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moon.documents import Member
 from moon.errors import ArchiveDamaged, MoonError
 from moon.output import tracked
 from moon.paths import Home
@@ -15,6 +15,9 @@ from moon.vault import segments
 from moon.vault.ledger import Ledger
 from moon.vault.lost_asides import lost_asides
 from moon.vault.standing import Line, Standing
+
+if TYPE_CHECKING:
+    from moon.documents import Member
 
 HINT = "`moon-archive --repair` makes it anew from the store or a copy, and says what is lost"
 
