@@ -39,12 +39,25 @@ sys.addaudithook(count)
 from moon.cli.launch import main
 code = main()
 found = {**counts, "bytes": read_so_far() - before}
+loaded = sorted(sys.modules)
 import json
-print(json.dumps([code, found]), file=sys.stderr)
+print(json.dumps([code, found, loaded]), file=sys.stderr)
 """
 # As recorded on Python 3.11, and a third of room: another version loads some modules more or fewer.
 IDLE_TICK = {"open": 16, "os.listdir": 8, "os.scandir": 3, "import": 16, "bytes": 50_000}
-RECALL = {"open": 130, "os.listdir": 16, "os.scandir": 2, "import": 190, "sqlite3.connect": 2, "bytes": 2_800_000}
+RECALL = {"open": 120, "os.listdir": 16, "os.scandir": 2, "import": 160, "sqlite3.connect": 1, "bytes": 2_300_000}
+STATUS = {"open": 160, "os.listdir": 21, "os.scandir": 9, "import": 205, "sqlite3.connect": 2, "bytes": 3_000_000}
+NOTHING_TO_DO = {
+    "open": 230,
+    "os.listdir": 25,
+    "os.scandir": 4,
+    "import": 285,
+    "sqlite3.connect": 4,
+    "bytes": 4_100_000,
+}
+# What takes long to load and no tool needs that finds nothing new; and what one answer can do without beside.
+DEAR = {"jsonschema", "yaml", "dateutil", "requests", "re2", "urllib.request", "http.client", "email", "ssl", "asyncio"}
+DEAR_TO_AN_ANSWER = DEAR | {"moon.documents", "dataclasses", "hashlib", "subprocess", "shutil", "difflib", "threading"}
 # Beyond those of the interpreter alone.
 IDLE_TICK_CALLS = 290
 IDLE_TICK_INSTRUCTIONS = 1.35
@@ -74,14 +87,18 @@ def larger(tmp_path_factory):
     return moon_with(tmp_path_factory.mktemp("larger"), 60)
 
 
-def counted(moon: Moon, *arguments: str) -> dict[str, int]:
-    """What one run of a tool did; once before, so that every module is compiled."""
+def watched(moon: Moon, *arguments: str) -> tuple[dict[str, int], set[str]]:
+    """What one run of a tool did, and all modules that it loaded; once before, so that every module is compiled."""
     argv = [sys.executable, "-E", "-s", "-c", COUNTED, str(ROOT / "lib"), *arguments]
     for _ in range(2):
         done = subprocess.run(argv, env=moon.env, capture_output=True, text=True, timeout=120, check=True)
-    code, found = json.loads(done.stderr.splitlines()[-1])
+    code, found, loaded = json.loads(done.stderr.splitlines()[-1])
     assert code == 0
-    return dict(found)
+    return found, set(loaded)
+
+
+def counted(moon: Moon, *arguments: str) -> dict[str, int]:
+    return watched(moon, *arguments)[0]
 
 
 def within(found: dict[str, int], bounds: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -100,7 +117,24 @@ def test_an_idle_tick_does_the_same_however_many_sessions_there_are(small, large
 
 
 def test_one_answer_does_no_more_than_was_recorded(small):
-    assert within(counted(small, "recall", "answer", "--json"), RECALL) == {}
+    found, loaded = watched(small, "recall", "answer", "--json")
+    assert within(found, RECALL) == {}
+    assert loaded & DEAR_TO_AN_ANSWER == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "bounds"),
+    [
+        (["status", "--json"], STATUS),
+        (["archive", "--session", "agent:main:k0", "--json"], NOTHING_TO_DO),
+        (["index", "--session", "agent:main:k0", "--json"], NOTHING_TO_DO),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_a_tool_with_nothing_to_do_does_no_more_than_was_recorded(larger, asked, bounds):
+    found, loaded = watched(larger, *asked)
+    assert within(found, bounds) == {}
+    assert loaded & DEAR == set()
 
 
 def idle_tick(moon: Moon) -> list[str]:

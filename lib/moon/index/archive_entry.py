@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from moon import projection, text
 from moon.errors import ArchiveDamaged
@@ -14,9 +15,11 @@ from moon.index.qmd_collection import pages_change
 from moon.openclaw.events import Piece, parse
 from moon.paths import Home
 from moon.projection import Message, page_path
-from moon.redact import Redactor
 from moon.vault import segments
 from moon.vault.catalog import Segment
+
+if TYPE_CHECKING:
+    from moon.redact import Redactor
 
 # So much of the archives is entered at once: FTS5 writes its words when that ends, and in small portions it takes twice
 # as long.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moon import audit
 from moon.config import Config
@@ -26,8 +28,10 @@ from moon.index.index_steps import Made, Step, plan_steps
 from moon.index.qmd_collection import makes_pages, pages_change
 from moon.paths import Home
 from moon.projection import page_path
-from moon.redact import Redactor
 from moon.vault.catalog import Catalog, Segment
+
+if TYPE_CHECKING:
+    from moon.redact import Redactor
 
 SET_ASIDE = ".set-aside"
 # How long one attempt waits for another writer. Only `moon-index` writes, under the cycle lock, so this is rare.
@@ -53,11 +57,17 @@ class Indexer:
         self.home = home
         self.config = config
         self.catalog = catalog
-        self.redactor = Redactor.from_config(config.redact)
         self.makes_pages = makes_pages(config)
         self.replaced = ""
         self._busy: IndexBusy | IndexRenewing | None = None
         self._index: TextIndexWriter | None = None
+
+    @functools.cached_property
+    def redactor(self) -> Redactor:
+        """Made when there is a text to redact."""
+        from moon.redact import Redactor
+
+        return Redactor.from_config(self.config.redact)
 
     @property
     def index(self) -> TextIndexWriter:
