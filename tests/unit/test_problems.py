@@ -139,7 +139,7 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path, rubbish: bytes) -> None:
     home = Home(tmp_path)
     home.state.mkdir()
     home.health_file.write_bytes(rubbish)
-    assert health_file.read(home).problems == []
+    assert not health_file.read(home).problems
     health_file.write(home, Health())
     schema.read("health", home.health_file)
 
