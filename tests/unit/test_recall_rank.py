@@ -281,3 +281,67 @@ def test_who_asks_why_something_failed_wants_the_failure(index: TextIndexWriter,
     index.add_segment(SegmentSource("t", "main", "key-t", "t", "t.jsonl"), rows)
     assert ask("what was wrong when the harbour was deployed?")[0] == "failed"
     assert ask("what came of it when the harbour was deployed?")[0] != "failed"
+
+
+def add_calls(index: TextIndexWriter, rows: list[tuple[str, str, str]]) -> None:
+    """A session of (event, role, text)."""
+    source = SegmentSource("t", "main", "key-t", "t", "t.jsonl")
+    index.add_segment(
+        source,
+        [
+            MessageRow(event, at + 1, role, text, f"2026-01-05T10:{at:02}:00Z", tool="exec" if "tool" in role else "")
+            for at, (event, role, text) in enumerate(rows)
+        ],
+    )
+
+
+COPYING = [
+    ("before", "user", "The harbour plans go to the archive."),
+    ("said", "assistant", "I copy the harbour now."),
+    ("call", "toolCall", "rsync -a plans/harbour archive/"),
+    ("result", "toolResult", "harbour, 3 plans sent"),
+    ("after", "assistant", "Done."),
+]
+
+
+@pytest.mark.parametrize("question", ["how did we copy the harbour plans?", "which command copied the harbour plans?"])
+def test_who_asks_how_it_was_done_wants_the_command(index: TextIndexWriter, ask: Ask, question: str) -> None:
+    add_calls(index, COPYING)
+    assert ask(question)[0] == "call"
+
+
+def test_who_asks_for_output_wants_what_the_tool_showed(index: TextIndexWriter, ask: Ask) -> None:
+    rows = [
+        ("said", "assistant", "The harbour gauge was read as usual."),
+        ("call", "toolCall", "gauge --read harbour"),
+        ("result", "toolResult", "harbour gauge: fair"),
+        ("after", "assistant", "So the harbour gauge is fair."),
+    ]
+    add_calls(index, rows)
+    assert ask("what did the harbour gauge print?")[0] == "result"
+
+
+def test_a_listing_that_only_names_failures_is_none(index: TextIndexWriter, ask: Ask) -> None:
+    rows = [
+        ("call1", "toolCall", "cat harbour.py"),
+        ("listing", "toolResult", "12: def harbour():\n13:     return retry or fallback(failure, denied, invalid)"),
+        ("call2", "toolCall", "python harbour.py"),
+        ("failed", "toolResult", "Traceback (most recent call last):\n  line 3\nValueError: harbour is closed"),
+    ]
+    add_calls(index, rows)
+    assert ask("which error did harbour give?")[0] == "failed"
+
+
+@pytest.mark.parametrize(("word", "wanted"), [("first", "round0-0"), ("latest", "round3-0")])
+def test_the_first_and_the_latest_of_equals(index: TextIndexWriter, ask: Ask, word: str, wanted: str) -> None:
+    for at, number in enumerate(("30", "41", "52", "63")):
+        add(index, f"round{at}", [f"The harbour gauge stood at {number}.", "Thank you."], f"2026-01-0{at + 1}")
+    assert ask(f"what did the {word} look at the harbour gauge give?")[0] == wanted
+
+
+@pytest.mark.parametrize(
+    "rule", ["Always answer harbour questions in Dutch.", "Bitte immer mit harbour-Karte antworten"]
+)
+def test_a_rule_of_the_user_stands_above_talk(index: TextIndexWriter, ask: Ask, rule: str) -> None:
+    add(index, "rule", [rule, "I will.", "We are at the harbour, are we not.", "Yes, the harbour."])
+    assert ask("how deep is the harbour?")[0] == "rule-0"

@@ -69,27 +69,6 @@ _KINDS = (
 )
 
 
-# A question about something that failed, and how a failure looks, which is much the same whatever failed.
-_ASKS_FAILURE = re.compile(
-    r"\b(?:errors?|fail\w*|wrong|crash\w*|complain\w*|object(?:ed)? to|reject\w*|refus\w*|broke\w*|exceptions?|die[ds]?"
-    r"|problems?|missing|abort\w*|could none|could not|couldn't)\b"
-)
-_FAILURE = re.compile(
-    r"(?:Error|Exception)\b|(?i:\b(?:error|failed|failure|traceback|cannot|could not|couldn't|no such|not found"
-    r"|no module|denied|refused|unable|invalid)\b)"
-)
-
-
-def asks_failure(question: str) -> bool:
-    """Is this folded question about something that failed?"""
-    return bool(_ASKS_FAILURE.search(question))
-
-
-def shows_failure(text: str) -> bool:
-    """Is there a failure in this text, as programs and people tell it?"""
-    return bool(_FAILURE.search(text))
-
-
 def expected(question: str) -> list[re.Pattern[str]]:
     """Signs to look for in an answer to this question; `re` keeps what it has compiled."""
     asked = f" {' '.join(words(question))} "

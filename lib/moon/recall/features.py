@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from moon.fulltext import StoredRow
 from moon.fulltext.languages import row_words, stem, terms
-from moon.recall.answers import asks_failure, expected, shows_failure
+from moon.recall.answers import expected
 from moon.recall.candidates import Gathered, rarity
+from moon.recall.cues import Wanted, is_standing, runs_command, shows_failure
 from moon.recall.question import ends_as_question
 from moon.recall.surroundings import TOOLS, Surroundings
 
@@ -71,6 +72,10 @@ TEXT_FEATURES = (
     "date",  # nearness to a time that the question names
     "answers",  # signs of an answer of the kind that is asked for, in a short message
     "failure",  # the question is about a failure, and the result of a tool or a short message shows one
+    "command",  # it asks for a command, or how something was done, and a command is run here
+    "output",  # it asks for what a tool showed, and this is the result of one
+    "standing",  # the user lays down a rule in few words
+    "order",  # the question names the first or the last of several: how early or late this is said
     "digits",  # there is a number in it, and it is short
 )
 
@@ -216,7 +221,7 @@ class Reader:
         self.codes = Codes(found)
         self.plain: dict[str, PlainCodes] = {}
         self.expected = expected(question)
-        self.asks_failure = asks_failure(question)
+        self.wanted = Wanted(question)
         self.small = [
             rarity(found.rows, max(found.common.get(stem, min(STOP_ROWS, found.rows / 2)) for stem in word))
             for word in found.small
@@ -269,8 +274,10 @@ class Reader:
         bits = self.found.hits.get(row, 0)
         return self.scales.weigh(bits)[0] * density(around.shapes[row].size) if bits else 0.0
 
-    def read(self, row: StoredRow, size: int) -> Read:
-        """What the text of a row says, which stands in a message of `size` words."""
+    def read(self, row: StoredRow, size: int, moment: float) -> Read:
+        """What the text of a row says, which stands in a message of `size` words; `moment` is how late among the rows
+        that are read, from 0 to 1.
+        """
         text, bits = row.text, self.found.hits.get(row.id, 0)
         codes = self._codes(text, row.language)
         counts = Counter(codes)
@@ -286,6 +293,10 @@ class Reader:
             self._date(row.at),
             brief * sum(1 for answer in self.expected if answer.search(text)) if brief > LEAST_BRIEF else 0.0,
             self._failure(row, brief),
+            float(self.wanted.command and runs_command(row)),
+            float(self.wanted.output and row.role == "toolResult"),
+            float(is_standing(row, size)),
+            self._order(moment),
             brief if _DIGIT.search(text) else 0.0,
         ]
         if self.is_quoted(counts, bits):
@@ -343,9 +354,12 @@ class Reader:
 
     def _failure(self, row: StoredRow, brief: float) -> float:
         """How likely a row shows the failure that is asked for: what a tool prints does so at any length."""
-        if not self.asks_failure or not shows_failure(row.text):
+        if not self.wanted.failure or not shows_failure(row.text):
             return 0.0
         return 1.0 if row.role == "toolResult" else brief
+
+    def _order(self, moment: float) -> float:
+        return {-1: 1.0 - moment, 0: 0.0, 1: moment}[self.wanted.order]
 
     def _speaker(self, row: StoredRow) -> float:
         """1 when somebody speaks whom the question names: the text begins like `Name: `."""

@@ -6,7 +6,8 @@ import heapq
 import math
 import operator
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from moon.fulltext import SearchIndex, StoredRow
@@ -50,7 +51,11 @@ WEIGHTS = {
     "speaker": 2.8,
     "date": 1.5,
     "answers": 0.7,
-    "failure": 2.5,
+    "failure": 3.0,
+    "command": 2.5,
+    "output": 0.6,
+    "standing": 2.0,
+    "order": 1.2,
     "digits": 0.4,
 }
 # Bare words that a row has all of (`Reader.is_quoted`) stand where they stand, whoever said them and whatever is
@@ -63,7 +68,6 @@ BY_FEATURE = tuple(tuple(weights[each] for each in FEATURES) for weights in (WEI
 # is asked for. Of two statements, the one that corrects the other is the one that holds.
 SUMMARIES = {"compaction": -2.5, "branch_summary": -2.5}
 PRIORS = {**SUMMARIES, "toolCall": -1.5}
-ASKS_COMMAND = re.compile(r"\b(?:commands?|run|ran|executed?|scripts?|shell|calls?|called)\b", re.IGNORECASE)
 CORRECTION = 0.6
 # It has nothing of what the question says, only something beside it has.
 BARE = -0.5
@@ -203,15 +207,15 @@ class Ranking:
     def scored(self) -> list[Scored]:
         """Read and score the candidates, best first."""
         looked_at, around = self.candidates()
-        wants_command = bool(ASKS_COMMAND.search(self.question))
         rows = self.index.rows([*looked_at])
+        moments = _moments(rows, self.found.hits)
         sessions = self.index.sessions_of(row.id >> EPISODE_SHIFT for row in rows)
         scored = []
         for row in rows:
-            read = self.reader.read(row, around.shapes[row.id].size)
+            read = self.reader.read(row, around.shapes[row.id].size, moments[row.id])
             features = (read.own, read.share, *looked_at[row.id][2:], *read.features)
             value = _dot(BY_FEATURE[read.is_quoted], features)
-            value += SUMMARIES.get(row.role, 0.0) if read.is_quoted else prior(row, wants_command)
+            value += SUMMARIES.get(row.role, 0.0) if read.is_quoted else prior(row, self.reader.wanted.call)
             value += 0.0 if read.is_quoted else self._meant(row.id)
             value += 0.0 if read.share or self.found.hits.get(row.id) else BARE
             scored.append(Scored(row, features, value, sessions[row.id >> EPISODE_SHIFT], read.is_quoted))
@@ -219,13 +223,20 @@ class Ranking:
         return scored
 
 
+def _moments(rows: Sequence[StoredRow], having: Container[int]) -> dict[int, float]:
+    """When each row was said among those that have words of the question: 0 for the first, 1 for the last."""
+    moments = sorted(row.at for row in rows if row.id in having)
+    last = max(1, len(moments) - 1)
+    return {row.id: min(1.0, bisect_left(moments, row.at) / last) for row in rows}
+
+
 def _dot(weights: Sequence[float], features: Sequence[float]) -> float:
     return float(sum(map(operator.mul, weights, features)))
 
 
-def prior(row: StoredRow, wants_command: bool) -> float:
+def prior(row: StoredRow, wants_call: bool) -> float:
     """What speaks for a row before the question is looked at."""
-    known = 0.0 if wants_command and row.role == "toolCall" else PRIORS.get(row.role, 0.0)
+    known = 0.0 if wants_call and row.role == "toolCall" else PRIORS.get(row.role, 0.0)
     return known + (CORRECTION if CORRECTS.search(row.text) else 0.0)
 
 
