@@ -114,6 +114,8 @@ def _ordinal_of(path: Path, owner: Owner) -> int:
 def adopt_file(catalog: Catalog, owner: Owner, ordinal: int, path: Path) -> str:
     """Enter a file that no ledger line names, as it is; its SHA-256. Raises `ArchiveDamaged`, `HomeUnusable`."""
     sha256, events, size = segments.digest_file(path)
+    if not events:
+        raise ArchiveDamaged(f"archive {path} is empty", path=str(path))
     segment = catalog.next_segment()
     identifier = catalog.identifier(owner.number)
     content = Content()
