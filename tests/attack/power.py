@@ -191,6 +191,8 @@ class Disk:
         for path, content, there in self.moves[: dice.randint(0, len(self.moves))] if dice else ():
             _move(names, path, content, there)
         root = Path(self.folder)
+        if not root.exists():
+            return  # killed before it was made
         shutil.rmtree(root)
         root.mkdir(mode=0o700)
         for path, content in sorted(names.items()):

@@ -18,6 +18,7 @@ from tests.support.stores import JsonlStoreBuilder, SqliteStoreBuilder
 from moon import schema
 from moon.cli.archive_repair import repair
 from moon.vault.catalog import discard, open_catalog
+from moon.vault.chain import with_check
 from moon.vault.ledger import GENESIS, Ledger, line_hash
 from moon.vault.packing import pack_past_days
 from moon.vault.recovery import Copies
@@ -112,6 +113,22 @@ def test_what_the_store_holds_is_made_anew_with_the_same_hash(archiver, damage, 
     assert archiver.archive("s1", whole=True).new == 0
     discard(archiver.home)
     assert archiver.archive("s1", whole=True).new == 0 and archiver.restored("s1") == WHOLE
+
+
+def test_a_line_of_nothing_that_fits_its_hash_stops_no_repair(archiver):
+    victim = archive_path(archiver, 1)
+    lines = archiver.home.ledger.read_bytes().splitlines()
+    record = json.loads(lines[1])
+    del record["check"]
+    lines[1] = with_check(json.dumps({**record, "events": 0}).encode())
+    archiver.home.ledger.write_bytes(b"".join(each + b"\n" for each in lines))
+    victim.unlink()
+    discard(archiver.home)
+    mend(archiver)
+    archiver.archive("s1", whole=True)
+    assert sorted(archiver.restored("s1").splitlines()) == sorted(LINES)
+    mend(archiver)
+    is_sound(archiver)
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain copy", "compressed copy"])

@@ -2,12 +2,15 @@
 
 `DIES_AT`: how many steps are left, also behind an exec. A step is a call that changes a file or talks to somebody: a
 write, a sync, another name, a statement for a database, a word to the gateway, the start of a program. What was left at
-the end stands in the file `DIES_NOTE`.
+the end stands in the file `DIES_NOTE`, and behind it how many descriptors an exec handed on at most.
+`DIES_OF`: an errno by its name (`ENOSPC`); each step from the chosen one on fails with it, and nobody is killed.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import errno
 import os
 import runpy
 import signal
@@ -26,22 +29,32 @@ CALLS = (
 )
 STATEMENTS = ("execute", "executemany", "executescript", "commit", "__exit__")
 REAL_WRITE = os.write
+CAUSE = os.environ.get("DIES_OF", "")
 _left = int(os.environ["DIES_AT"])
+_handed_on = int(os.environ.get("DIES_HANDED_ON", "0"))
 
 
-def step() -> None:
-    """One step more; the last one is not reached."""
+def step(in_database: bool = False) -> None:
+    """One step more; the last one is not reached, or fails."""
     global _left
     _left -= 1
-    if _left < 0:
+    if _left >= 0:
+        return
+    if not CAUSE:
         os.kill(os.getpid(), signal.SIGKILL)
+    if in_database:
+        raise sqlite3.OperationalError("database or disk is full" if CAUSE == "ENOSPC" else "disk I/O error")
+    number = getattr(errno, CAUSE)
+    raise OSError(number, os.strerror(number))
 
 
-def stepping(function: Any) -> Any:
+def stepping(function: Any, in_database: bool = False) -> Any:
     """The function, behind a step."""
 
     def stepped(*arguments: Any, **options: Any) -> Any:
-        step()
+        # Words for people are no files.
+        if not (function is REAL_WRITE and arguments[0] in (1, 2)):
+            step(in_database)
         return function(*arguments, **options)
 
     return stepped
@@ -52,7 +65,7 @@ class Connection(sqlite3.Connection):
 
 
 for _name in STATEMENTS:
-    setattr(Connection, _name, stepping(getattr(sqlite3.Connection, _name)))
+    setattr(Connection, _name, stepping(getattr(sqlite3.Connection, _name), in_database=True))
 
 
 def connect(*arguments: Any, **options: Any) -> Any:
@@ -62,15 +75,27 @@ def connect(*arguments: Any, **options: Any) -> Any:
 
 def execv(program: Any, arguments: Any) -> None:
     """`os.execv`, with what is left handed on."""
-    step()
+    if not CAUSE:
+        step()
     os.environ["DIES_AT"] = str(_left)
+    os.environ["DIES_HANDED_ON"] = str(max(_handed_on, inheritable()))
     REAL_EXECV(program, arguments)
+
+
+def inheritable() -> int:
+    """How many descriptors beside the standard ones the next program gets; 0 where nobody can tell."""
+    count = 0
+    with contextlib.suppress(OSError):
+        for each in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                count += int(each.name) > 2 and os.get_inheritable(int(each.name))
+    return count
 
 
 def note() -> None:
     """Say what was left."""
     file = os.open(os.environ["DIES_NOTE"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    REAL_WRITE(file, str(_left).encode())
+    REAL_WRITE(file, f"{_left} {_handed_on}".encode())
     os.close(file)
 
 

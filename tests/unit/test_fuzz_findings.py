@@ -12,6 +12,10 @@ FINDINGS = {
         "ledger",
         bytes.fromhex("082800080000280025"),
     ),
+    "a pack whose line lists fewer segments than it holds was made anew without the others": (
+        "ledger",
+        bytes.fromhex("df9e020000000000009e021500000000c807c807"),
+    ),
 }
 
 

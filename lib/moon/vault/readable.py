@@ -7,7 +7,7 @@ damage, so that no reader has to guard itself against it. Far cheaper than the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from moon.openclaw.transcript_store import storable
 from moon.vault.standing import Line
@@ -35,6 +35,8 @@ KEPT = {"archive_path": str, "sha256": str, "events": int, "bytes": int}
 ACCOUNTED = {"line": int, "what": str, "sha256": str, "before": str}
 # Larger numbers are no sizes, and no database takes them.
 LARGEST = 1 << 53
+# Nothing is archived without one of each; a line that says so could not be written again by a repair.
+NEVER_EMPTY = ("events", "bytes", "ordinal", "session_id")
 
 
 def is_readable(record: object) -> TypeGuard[Line]:
@@ -44,10 +46,15 @@ def is_readable(record: object) -> TypeGuard[Line]:
     if not _has(record, NEEDED.get(kind, {})):
         return False
     if kind == "pack":
-        return bool(record["segments"]) and all(_has(member, MEASURES) for member in record["segments"])
+        return all(_has(member, MEASURES) for member in record["segments"]) and _is_whole(record)
     if kind == "retired":
         return not record.get("kept") or _has(record["kept"], KEPT)
     return kind != "mended" or all(_has(entry, ACCOUNTED) for entry in record["lines"])
+
+
+def _is_whole(pack: dict[str, Any]) -> bool:
+    """Is a pack its segments and nothing else? One that lists too few would pass for a smaller one, and be made so."""
+    return all(pack[name] == sum(member[name] for member in pack["segments"]) for name in ("events", "bytes"))
 
 
 def _has(record: object, needed: Mapping[str, type]) -> bool:
@@ -55,7 +62,7 @@ def _has(record: object, needed: Mapping[str, type]) -> bool:
 
 
 def _is_sound(name: str, value: object, kind: type) -> bool:
-    if isinstance(value, bool) or not isinstance(value, kind):
+    if isinstance(value, bool) or not isinstance(value, kind) or (name in NEVER_EMPTY and not value):
         return False
     if isinstance(value, int):
         return 0 <= value < LARGEST
