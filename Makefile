@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway fuzz bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway soak fuzz bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +88,11 @@ attack-gateway: venv ## The same on the real OpenClaw: kills around prune and ro
 	@echo "make attack-gateway SEED=$(SEED)"
 	$(PY) tests/attack/transcripts.py --seed $(SEED) --count 0 --real 12
 	$(PY) tests/attack/rollover.py --seed $(SEED) --kills $(or $(KILLS),200) --runs $(or $(RUNS),100)
+
+soak: SEED := $(or $(SEED),$(shell date +%s))
+soak: venv ## A day of ticks on living stores with random faults, counted at the end (TICKS=2880 SEED=…, REPORT=folder)
+	@echo "make soak SEED=$(SEED)"
+	$(PY) tests/attack/soak.py --ticks $(or $(TICKS),2880) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
 
 fuzz: venv ## Coverage-guided fuzzing of what reads events, questions, documents, secrets, the ledger (MINUTES=20 each; SEED, TARGETS)
 	$(PIP) -e '.[fuzz]'
