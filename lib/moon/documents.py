@@ -200,6 +200,19 @@ class Kept(TypedDict):
     bytes: int
 
 
+class KeptFile(Member):
+    """The file that holds what of another was not forgotten."""
+
+    segments: list[Member]
+
+
+class Gone(TypedDict):
+    """A segment that is no part of the archive any more."""
+
+    archive_path: str
+    sha256: str
+
+
 class LedgerDamage(TypedDict):
     """A damaged line of the ledger that a later one accounts for."""
 
@@ -241,6 +254,14 @@ class LedgerLine(TypedDict, total=False):
     lost: int
     retired_at: str
     kept: Kept
+    # forgotten
+    forgotten_at: str
+    scope: str
+    until: str
+    event_ids: list[str]
+    digests: list[str]
+    gone: list[Gone]
+    left: KeptFile
     # link
     from_session_id: str
     to_session_id: str

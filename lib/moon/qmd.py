@@ -94,6 +94,14 @@ class Qmd:
             done = self._move(registered, place)
         return self._counted(done, place)
 
+    def clean_up(self) -> None:
+        """Let it forget the text of pages that are gone. Raises `QmdFailed`."""
+        done = self.run(["cleanup"], timeout=self.settings.timeout_seconds)
+        if done.code != 0:
+            raise QmdFailed(
+                f"qmd cleanup {complaint(done)}", hint=f"try `qmd --index {self.settings.index} cleanup` by hand"
+            )
+
     def _add(self, place: Path) -> Completed:
         arguments = ["collection", "add", str(place), "--name", self.settings.collection]
         return self.run(arguments, timeout=self.settings.timeout_seconds)

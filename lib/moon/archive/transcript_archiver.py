@@ -129,8 +129,9 @@ def _store_new(
     aside: list[tuple[str, str, int, str]] = []
     identifier = catalog.identifier(owner.number) if passed.resumed else Identifier()
     held_before, met = catalog.holds_any(owner.number), Met()
+    wanted = catalog.forgotten(owner.number).without(passed.events)
     with contextlib.closing(_Archiver(catalog, owner, compress_from)) as archiver:
-        for events in in_chunks(passed.events):
+        for events in in_chunks(wanted):
             data = [event.data for event in events]
             chunk = Chunk(events, event_ids(data), [hashlib.sha256(each).digest() for each in data])
             perhaps = chunk.ids if held_before else met.meet(chunk.ids)

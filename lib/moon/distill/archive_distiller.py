@@ -95,7 +95,8 @@ def _kept(step: Step, before: DistillationRecord, record: DistillationRecord) ->
     )
 
 
-def _memory_folder(home: Home, config: Config) -> Path:
+def memory_folder(home: Home, config: Config) -> Path:
+    """Where daily memory lies."""
     return Path(config.paths.memory).expanduser() if config.paths.memory else home.memory
 
 
@@ -106,7 +107,7 @@ def _leave_old_day(home: Home, config: Config, before: DistillationRecord | None
     """
     path = before.get("memory_file") if before else None
     day = daily_memory.day_of(record, config.timezone)
-    folder = _memory_folder(home, config)
+    folder = memory_folder(home, config)
     if path and (not says_something(record) or Path(path).name != f"{day}.md"):
         daily_memory.remove_block(folder / Path(path).name, record["archive_sha256"])
     if path and not says_something(record):
@@ -116,7 +117,7 @@ def _leave_old_day(home: Home, config: Config, before: DistillationRecord | None
 def write_memory(home: Home, config: Config, record: DistillationRecord) -> None:
     """Write the record's rules and its block, and note in the record where the block stands."""
     folder, sha, day = (
-        _memory_folder(home, config),
+        memory_folder(home, config),
         record["archive_sha256"],
         daily_memory.day_of(record, config.timezone),
     )

@@ -125,6 +125,12 @@ def before_block(content: bytes, sha256: str, block: str) -> bytes:
     return content[: later.start()] if later else content
 
 
+def block_in(content: bytes, sha256: str) -> bytes:
+    """A record's block as it stands in a file; empty where there is none."""
+    found = _find(content, sha256)
+    return found.group() if found else b""
+
+
 def without_block(content: bytes, sha256: str) -> bytes:
     """The file's content without that block, and without the empty line that came with it."""
     found = _find(content, sha256)

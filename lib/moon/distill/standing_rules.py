@@ -73,6 +73,24 @@ def with_rules(content: bytes, record: DistillationRecord, zone_name: str) -> by
     return _replaced(content, sorted([*rules, *new], key=lambda rule: rule.day))
 
 
+def drop_rules(folder: Path, sha256: str) -> list[str]:
+    """Take the rules of a record out of the file; those that went. Raises as `keep_rules` does."""
+    path, own = standing_file(folder).resolve(), sha256[:12]
+    if not path.exists():
+        return []
+    gone = [rule.text for rule in rules_in(read_bounded(path)) if rule.record == own]
+    if gone:
+        change_file(path, lambda content: without_rules(content, own))
+    return gone
+
+
+def without_rules(content: bytes, record: str) -> bytes:
+    """The file's content without the rules of this record, by the beginning of its name."""
+    rules = rules_in(content)
+    left = [rule for rule in rules if rule.record != record]
+    return content if len(left) == len(rules) else _replaced(content, left)
+
+
 def rules_in(content: bytes) -> list[Rule]:
     """The rules that stand in the file."""
     found = _SECTION.search(content)

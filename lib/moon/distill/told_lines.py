@@ -76,6 +76,11 @@ def _content(path: Path) -> bytes:
     return b""
 
 
+def told_in(content: bytes) -> list[str]:
+    """The lines of some blocks that are not told again."""
+    return list(_lines(content))
+
+
 def _lines(content: bytes) -> Iterator[str]:
     """The lines under the headings that are folded."""
     folded = False

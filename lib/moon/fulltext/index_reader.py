@@ -71,6 +71,11 @@ class TextIndex:
         """Every indexed segment."""
         return {row[0] for row in self._rows("SELECT sha256 FROM segment")}
 
+    def segment_rows(self, sha256: str) -> int:
+        """How many rows this archive segment has."""
+        found = self._rows("SELECT rows FROM segment WHERE sha256 = ?", (sha256,))
+        return int(found[0][0]) if found else 0
+
     def counts(self) -> dict[str, int]:
         """How much is in the index."""
         segments, messages = self._rows("SELECT (SELECT count(*) FROM segment), (SELECT sum(rows) FROM agent)")[0]

@@ -12,12 +12,12 @@ from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, connect, re
 from moon.fulltext.index_filling import BATCH_ROWS, Filling
 from moon.fulltext.index_packs import take_over
 from moon.fulltext.index_reader import TextIndex
-from moon.fulltext.index_rows import IndexCorrupt, IndexVersion, MessageRow, SegmentSource, StoredRow
+from moon.fulltext.index_rows import IndexBusy, IndexCorrupt, IndexVersion, MessageRow, SegmentSource, StoredRow
 from moon.fulltext.index_seal import break_seal, is_sealed, put_seal, read_seal
 from moon.fulltext.index_tidying import tidy, tidy_all
 from moon.fulltext.languages import entry_of
 from moon.fulltext.page_sums import LoggedPages, log_size, sum_all, sums_path
-from moon.fulltext.stored_text import ALONE, TextWriter, train
+from moon.fulltext.stored_text import ALONE, TextWriter, train, train_anew
 
 # The log beside the index is moved into it when it has grown so large.
 LARGEST_LOG = 32 << 20
@@ -114,6 +114,31 @@ class TextIndexWriter(TextIndex):
                 if not self._has_sums and read_seal(self.path) is None:
                     sum_all(self.path)
                 put_seal(self.path)
+
+    def purge(self) -> None:
+        """Let nothing of what was taken out be left in the file: no word, no piece of text, no free page.
+
+        Reads and writes all of the index. Raises `IndexBusy` while somebody reads so that the log cannot be emptied,
+        `IndexUnusable` for a full disk; what was taken out is not found either way.
+        """
+        with self.transaction():
+            run = self.connection.execute
+            run("DELETE FROM episode WHERE rows <= 0")
+            run("DELETE FROM session WHERE id NOT IN (SELECT session FROM segment)")
+            run("DELETE FROM spoken WHERE rows <= 0")
+            run("DELETE FROM kind WHERE id NOT IN (SELECT kind FROM message)")
+            train_anew(self.connection)
+            tidy_all(self.connection, self.counts()["messages"])
+            run("UPDATE state SET changed = 0")
+        self._packer = None
+        with translated(self.path):
+            self.connection.execute("VACUUM")
+            if not self._checkpoint("TRUNCATE"):
+                raise IndexBusy("the index is being read", path=str(self.path), hint="try again in a moment")
+            if not self._has_sums and read_seal(self.path) is None:
+                sum_all(self.path)
+            put_seal(self.path)
+        self._added = 0
 
     def _checkpoint(self, how: str) -> bool:
         """Move the log into the file; returns whether all of it is there now."""

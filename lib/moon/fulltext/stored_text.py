@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import zstandard
 
 PLAIN, ALONE, FIRST_DICTIONARY = range(3)
+LAST_DICTIONARY = 255
 LEVEL = 3
 # A dictionary is trained once there is so much text, on so many rows of it.
 TRAINING_BYTES = 3 << 19
@@ -65,10 +66,11 @@ class TextReader:
 class TextWriter:
     """Makes texts what is stored, with the latest dictionary of the index."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, number: int | None = None) -> None:
+        """`number`: of the dictionary; 0 for none, None for the latest."""
         import zstandard
 
-        found = connection.execute("SELECT max(id) FROM dictionary").fetchone()[0]
+        found = connection.execute("SELECT max(id) FROM dictionary").fetchone()[0] if number is None else number
         self.kind: int = found or ALONE
         dictionary = _dictionary(connection, found) if found else None
         parameters = zstandard.ZstdCompressionParameters.from_level(
@@ -97,21 +99,44 @@ def _dictionary(connection: sqlite3.Connection, number: int) -> zstandard.ZstdCo
 
 def train(connection: sqlite3.Connection) -> bool:
     """Make the dictionary of an index that has text enough for one, and store all texts anew with it."""
-    import zstandard
-
     if connection.execute("SELECT text_bytes FROM state").fetchone()[0] < TRAINING_BYTES:
         return False
     reader = TextReader(connection)
-    step = -(-connection.execute("SELECT sum(rows) FROM agent").fetchone()[0] // SAMPLE_ROWS)
+    if not _made_dictionary(connection, reader, FIRST_DICTIONARY):
+        connection.execute("UPDATE state SET text_bytes = 0")  # when there is more of it
+        return False
+    _store_anew(connection, reader, TextWriter(connection))
+    return True
+
+
+def train_anew(connection: sqlite3.Connection) -> None:
+    """Let go of the dictionary, which holds pieces of texts: a new one is made of those that are there now."""
+    (old,) = connection.execute("SELECT max(id) FROM dictionary").fetchone()
+    if old is None:
+        return
+    # Who reads on may still know the old one by its number.
+    number = old + 1 if old < LAST_DICTIONARY else FIRST_DICTIONARY
+    reader = TextReader(connection)
+    made = _made_dictionary(connection, reader, number)
+    _store_anew(connection, reader, TextWriter(connection, number if made else 0))
+    connection.execute("DELETE FROM dictionary WHERE id != ?", (number,))
+    if not made:
+        connection.execute("UPDATE state SET text_bytes = 0")
+
+
+def _made_dictionary(connection: sqlite3.Connection, reader: TextReader, number: int) -> bool:
+    """Train a dictionary and keep it under that number; False for too few texts, or nothing that they share."""
+    import zstandard
+
+    rows = connection.execute("SELECT sum(rows) FROM agent").fetchone()[0] or 0
+    step = max(1, -(-rows // SAMPLE_ROWS))
     found = connection.execute("SELECT body FROM message WHERE (id + (id >> 6)) % ? = 0", (step,))
     samples: list[bytes | bytearray | memoryview] = [reader.text(body).encode() for (body,) in found]
     try:
-        made = zstandard.train_dictionary(DICTIONARY_BYTES, samples, level=LEVEL, dict_id=FIRST_DICTIONARY)
-    except zstandard.ZstdError:  # too few texts, or nothing that they have in common: when there is more of it
-        connection.execute("UPDATE state SET text_bytes = 0")
+        made = zstandard.train_dictionary(DICTIONARY_BYTES, samples, level=LEVEL, dict_id=number)
+    except (zstandard.ZstdError, ValueError):
         return False
-    connection.execute("INSERT INTO dictionary VALUES (?, ?)", (FIRST_DICTIONARY, made.as_bytes()))
-    _store_anew(connection, reader, TextWriter(connection))
+    connection.execute("INSERT INTO dictionary VALUES (?, ?)", (number, made.as_bytes()))
     return True
 
 

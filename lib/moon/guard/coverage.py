@@ -12,6 +12,7 @@ from moon.paths import Home
 from moon.text import counted
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Identifier
+from moon.vault.forgotten import Forgotten
 from moon.vault.set_aside import reads_back
 
 
@@ -43,13 +44,14 @@ def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, trans
     """Compare the store's transcript, event by event, with the archives, and read every archive of it back."""
     session = catalog.find_session(transcript.agent, transcript.session_id)
     identifier = Identifier()
+    forgotten = catalog.forgotten(session) if session is not None else Forgotten()
     events = missing = 0
     last = ""
     for event in store.events(transcript):
         events += 1
         name, digest = identifier.identify(event.data)
         if session is None or digest not in catalog.digests(session, name):
-            missing += 1
+            missing += not forgotten.covers(event.data)
         if not name.startswith("#"):
             last = name
     found = list(catalog.segments(transcript.agent, transcript.session_id))

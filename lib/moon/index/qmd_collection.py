@@ -1,7 +1,8 @@
 """The pages as a QMD collection: brought up to date when a page is new, and no failure of it touches anything else.
 
 `qmd update` reads every page; it has no narrower form. So it is asked only when a page came or went since it last was
-told: `index/qmd.told` says which collection knows of all pages, and goes before a page does.
+told: `index/qmd.told` says which collection knows of all pages, and goes before a page does. QMD keeps the text of
+pages that are gone until it is asked to clean up; `index/qmd.cleanup` says that it is to be asked.
 """
 
 from __future__ import annotations
@@ -33,6 +34,16 @@ def makes_pages(config: Config) -> bool:
 def pages_change(home: Home) -> None:
     """Say that a page is about to come or go."""
     _told(home).unlink(missing_ok=True)
+
+
+def pages_go(home: Home) -> None:
+    """Say that pages go whose text must be nowhere any more."""
+    write_atomic(_to_clean(home), b"")
+    pages_change(home)
+
+
+def _to_clean(home: Home) -> Path:
+    return home.index / "qmd.cleanup"
 
 
 def _told(home: Home) -> Path:
@@ -74,6 +85,9 @@ def _update(home: Home, config: Config) -> QmdOutcome:
         return {"outcome": "nothing", "reason": "no page is new"}
     try:
         updated = qmd.update(home.markdown)
+        if _to_clean(home).exists():
+            qmd.clean_up()
+            _to_clean(home).unlink(missing_ok=True)
     except MoonError as error:
         return {"outcome": "failed", "reason": error.message, "hint": error.hint}
     write_atomic(_told(home), _collection(home, config))

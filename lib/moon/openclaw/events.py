@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from moon.clock import utc_text
+from moon.clock import parse_ms, utc_text
 from moon.openclaw.transcript_store import storable
 
 TOGETHER_BYTES = 4 << 20
@@ -119,6 +119,16 @@ def event_id(line: bytes) -> str:
     """The `id` of an event line; empty when it has none or is not JSON."""
     entry = _object(line)
     return "" if entry is None else _text(entry.get("id"))
+
+
+def event_stamp(line: bytes) -> tuple[str, int | None]:
+    """(the `id`, empty where there is none; when it happened, in milliseconds, None where the line does not say so)."""
+    entry = _object(line) or {}
+    message = entry.get("message")
+    at = parse_ms(entry.get("timestamp"))
+    if at is None and isinstance(message, dict):
+        at = parse_ms(message.get("timestamp"))
+    return _text(entry.get("id")), at
 
 
 def event_ids(lines: Sequence[bytes]) -> list[str]:

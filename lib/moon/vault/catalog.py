@@ -22,6 +22,7 @@ from moon.openclaw.events import event_id
 from moon.paths import Home, safe_name
 from moon.vault.catalog_database import connect, discard, is_damage
 from moon.vault.following import follow
+from moon.vault.forgotten import Forgotten
 from moon.vault.ledger import Appended, Ledger
 from moon.vault.standing import Line, measures
 
@@ -357,6 +358,13 @@ class Catalog:
         """The hashes of every content this event is archived with; empty when it is unknown."""
         sql = "SELECT digest FROM events WHERE session = ? AND event_id = ?"
         return {digest for (digest,) in self.connection.execute(sql, (session, name))}
+
+    def forgotten(self, session: int) -> Forgotten:
+        """What was forgotten of this session on purpose."""
+        sql = "SELECT name, until FROM forgotten WHERE session = ?"
+        rows = self.connection.execute(sql, (session,)).fetchall()
+        until = max((int(until) for _, until in rows), default=0)
+        return Forgotten(until, frozenset(str(name) for name, _ in rows if name))
 
     def holds_any(self, session: int) -> bool:
         """Is any event of this session archived?"""

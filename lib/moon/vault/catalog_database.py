@@ -9,10 +9,12 @@ from moon.files import unusable
 from moon.paths import Home
 from moon.vault.ledger import GENESIS
 
-VERSION = 3
+VERSION = 4
 # `files` are what stands on the disk, `segments` what was archived at once; a pack is a file of several segments.
 # `files.place` is the number of a file's first segment, so that order by it is the order of the conversations.
 # `former_packs` are packs that a later one took the place of, each with one of its segments.
+# `forgotten.name` is an event's id, `#` and the hash of one without an id, or empty for the row that holds `until`, a
+# time in milliseconds.
 # `segments.file` is 0 for a segment that is lost; `entered` says whether its events are in `events`.
 SCHEMA = """
 CREATE TABLE meta (version INTEGER, ledger_bytes INTEGER, ledger_tip TEXT, packed_until TEXT);
@@ -40,11 +42,12 @@ CREATE INDEX links_of_session ON links (agent, session_key);
 CREATE TABLE events (
     session INTEGER, event_id TEXT, digest BLOB, segment INTEGER, line INTEGER, PRIMARY KEY (session, event_id, digest)
 ) WITHOUT ROWID;
+CREATE TABLE forgotten (session INTEGER, name TEXT, until INTEGER, PRIMARY KEY (session, name)) WITHOUT ROWID;
 CREATE TABLE transcripts (
     agent TEXT, session_id TEXT, place TEXT, mark TEXT, bookmark TEXT, PRIMARY KEY (agent, session_id, place)
 ) WITHOUT ROWID;
 """
-TABLES = ("sessions", "files", "segments", "former_packs", "links", "events", "transcripts")
+TABLES = ("sessions", "files", "segments", "former_packs", "links", "events", "forgotten", "transcripts")
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moon.clock import parse_ms
 from moon.errors import ArchiveDamaged
 from moon.openclaw.events import event_id
 from moon.vault import segments
 from moon.vault.catalog_database import TABLES
+from moon.vault.forgotten import NAMELESS
 from moon.vault.ledger import GENESIS, decoded, line_hash
-from moon.vault.standing import Line, kept_of, measures
+from moon.vault.standing import Line, kept_of, left_of, measures
 
 if TYPE_CHECKING:
     from moon.documents import Member
@@ -58,13 +60,17 @@ def _moved(catalog: Catalog, start: int) -> set[str]:
     """The segments that a later line moves or takes out: their own files are gone, and need not be looked for."""
     found: set[str] = set()
     for _, raw in catalog.ledger.raw_lines(start):
-        record = decoded(raw) if b'"pack"' in raw or b'"retired"' in raw else None
+        moves = any(kind in raw for kind in (b'"pack"', b'"retired"', b'"forgotten"'))
+        record = decoded(raw) if moves else None
         if record is None:
             continue
         if record.get("kind") == "pack":
             found |= {member["archive_path"] for member in record["segments"]}
         elif record.get("kind") == "retired":
             found.add(record["archive_path"])
+        elif record.get("kind") == "forgotten":
+            found |= {gone["archive_path"] for gone in record["gone"]}
+            found |= {each["archive_path"] for each in left_of(record)["segments"]} if record.get("left") else set()
     return found
 
 
@@ -77,6 +83,8 @@ def read_in(catalog: Catalog, record: Line, moved: Iterable[str] = ()) -> None:
         read_pack(catalog, record)
     elif kind == "retired":
         read_retired(catalog, record)
+    elif kind == "forgotten":
+        read_forgotten(catalog, record)
     elif kind == "aside":
         catalog.add_set_aside(record)
     elif kind == "link":
@@ -95,8 +103,8 @@ def _read_archive(catalog: Catalog, record: Line, stands: bool) -> None:
         enter_events(catalog, session, catalog.home.root / record["archive_path"], [(number, record)])
 
 
-def read_pack(catalog: Catalog, record: Line) -> None:
-    """Let a pack take the place of the files that held its segments before."""
+def read_pack(catalog: Catalog, record: Line, place: int = 0) -> None:
+    """Let a pack take the place of the files that held its segments before; `place`: where it comes in order."""
     run = catalog.connection.execute
     session = catalog.session(record["agent"], record["session_key"], record["session_id"])
     numbers = [_number(catalog, session, member) for member in record["segments"]]
@@ -108,7 +116,7 @@ def read_pack(catalog: Catalog, record: Line) -> None:
     cursor = run(
         "INSERT INTO files (place, session, ordinal, sha256, path, events, bytes, torn, archived_at, parts) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (min(numbers), session, *measures(record), " ".join(member["sha256"] for member in record["segments"])),
+        (place or min(numbers), session, *measures(record), " ".join(each["sha256"] for each in record["segments"])),
     )
     line = 0
     for number, member in zip(numbers, record["segments"], strict=True):
@@ -193,15 +201,43 @@ def read_retired(catalog: Catalog, record: Line) -> None:
     run = catalog.connection.execute
     session = catalog.session(record["agent"], record["session_key"], record["session_id"])
     number = _number(catalog, session, record)
-    old = run("SELECT file FROM segments WHERE id = ?", (number,)).fetchone()[0]
-    _remember_packs(catalog, [old])
-    run("DELETE FROM events WHERE session = ? AND segment = ?", (session, number))
+    _take_out(catalog, session, [number])
     # What is lost may still be in the store: its transcripts are to be compared anew, whatever their marks say.
     run("DELETE FROM transcripts WHERE agent = ? AND session_id = ?", (record["agent"], record["session_id"]))
-    run("UPDATE segments SET file = 0, entered = 0 WHERE id = ?", (number,))
-    _drop_empty(catalog, [old])
     if record.get("kept") and not catalog.has_path(record["kept"]["archive_path"]):
         kept = kept_of(record)
         left = catalog.next_segment()
         catalog.add_segment(left, session, kept, entered=False, place=number)
         enter_events(catalog, session, catalog.home.root / kept["archive_path"], [(left, kept)])
+
+
+def _take_out(catalog: Catalog, session: int, numbers: Sequence[int]) -> None:
+    """Let these segments lie nowhere, and their events be unknown."""
+    run = catalog.connection.execute
+    old = {run("SELECT file FROM segments WHERE id = ?", (number,)).fetchone()[0] for number in numbers}
+    _remember_packs(catalog, old)
+    for number in numbers:
+        run("DELETE FROM events WHERE session = ? AND segment = ?", (session, number))
+        run("UPDATE segments SET file = 0, entered = 0 WHERE id = ?", (number,))
+    _drop_empty(catalog, old)
+
+
+def read_forgotten(catalog: Catalog, record: Line) -> None:
+    """Take out what was forgotten, let what is left of its file stand in its place, and know it from now on."""
+    run = catalog.connection.execute
+    session = catalog.session(record["agent"], record["session_key"], record["session_id"])
+    sql = "SELECT id FROM segments WHERE path = ?"
+    found = [run(sql, (gone["archive_path"],)).fetchone() for gone in record["gone"]]
+    numbers = [int(row[0]) for row in found if row]
+    old = run("SELECT place FROM files WHERE path = ?", (record.get("archive_path", ""),)).fetchone()
+    _take_out(catalog, session, numbers)
+    names = [*record.get("event_ids", []), *(f"{NAMELESS}{each}" for each in record.get("digests", []))]
+    rows = [(session, name, 0) for name in names]
+    rows += [(session, "", parse_ms(record.get("until")) or 0)]
+    catalog.connection.executemany(
+        "INSERT INTO forgotten VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = max(until, excluded.until)", rows
+    )
+    for digest in record.get("digests", []):
+        run("DELETE FROM events WHERE session = ? AND segment = 0 AND digest = ?", (session, bytes.fromhex(digest)))
+    if record.get("left"):
+        read_pack(catalog, left_of(record), place=int(old[0]) if old else 0)

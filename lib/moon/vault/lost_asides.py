@@ -37,18 +37,27 @@ class LostAside(NamedTuple):
 
 def lost_asides(home: Home, ledger: Ledger) -> list[LostAside]:
     """Each file that the ledger names in the quarantine and that does not read back. Only reads."""
-    named: dict[str, tuple[Line, list[LedgerDamage]]] = {}
+    asides: list[tuple[Line, LedgerDamage]] = []
     accounted: list[LedgerDamage] = []
+    forgotten: set[tuple[str, str, str]] = set()
     before = "0" * 64
     for number, (_, raw) in enumerate(ledger.raw_lines(), 1):
         own = line_hash(raw)
-        record = (decoded(raw) if b'"aside"' in raw or b'"mended"' in raw else None) or {}
+        tells = any(kind in raw for kind in (b'"aside"', b'"mended"', b'"forgotten"'))
+        record = (decoded(raw) if tells else None) or {}
         if record.get("kind") == "aside":
             entry: LedgerDamage = {"line": number, "what": "lost", "sha256": own, "before": before}
-            named.setdefault(record["sha256"], (record, []))[1].append(entry)
+            asides.append((record, entry))
+        elif record.get("kind") == "forgotten":
+            owner = record["agent"], record["session_id"]
+            forgotten |= {(*owner, digest) for digest in record.get("digests", [])}
         elif record.get("kind") == "mended":
             accounted += record["lines"]
         before = own
+    named: dict[str, tuple[Line, list[LedgerDamage]]] = {}
+    for record, entry in asides:
+        if (record["agent"], record["session_id"], record["sha256"]) not in forgotten:
+            named.setdefault(record["sha256"], (record, []))[1].append(entry)
     return [
         LostAside(record, home.quarantine / f"{sha256}.bin", entries, all(each in accounted for each in entries))
         for sha256, (record, entries) in named.items()

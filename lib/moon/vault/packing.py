@@ -87,7 +87,7 @@ def plan_past_days(catalog: Catalog, zone_name: str, today: str) -> list[list[Se
 def join(catalog: Catalog, files: Sequence[Segment]) -> Line:
     """Let one pack take the place of these files of one session; its ledger line. Raises `ArchiveDamaged`."""
     record = join_members(catalog, files[0], [_stretch(catalog, file) for file in files])
-    _remove(file.path for file in files)
+    remove_files(file.path for file in files)
     return record
 
 
@@ -198,12 +198,13 @@ def remove_left_over(catalog: Catalog) -> int:
             if pack not in whole:
                 whole[pack] = holds(pack, [part.as_member() for part in catalog.parts(pack)])
             if whole[pack]:
-                _remove([path])
+                remove_files([path])
                 removed += 1
     return removed
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files, durably; those that are gone already are no error. Raises `HomeUnusable`."""
     folders = set()
     for path in paths:
         try:

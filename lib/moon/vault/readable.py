@@ -27,11 +27,21 @@ NEEDED: dict[str, dict[str, type]] = {
     "archive": SEGMENT,
     "pack": {**SEGMENT, "segments": list},
     "retired": {**SEGMENT, "lost": int},
+    "forgotten": {
+        "agent": str,
+        "session_key": str,
+        "session_id": str,
+        "forgotten_at": str,
+        "scope": str,
+        "events": int,
+        "gone": list,
+    },
     "aside": {"agent": str, "session_key": str, "session_id": str, "sha256": str, "event_id": str},
     "link": {"agent": str, "session_key": str, "linked_at": str},
     "mended": {"lines": list},
 }
 KEPT = {"archive_path": str, "sha256": str, "events": int, "bytes": int}
+GONE = {"archive_path": str, "sha256": str}
 ACCOUNTED = {"line": int, "what": str, "sha256": str, "before": str}
 # Larger numbers are no sizes, and no database takes them.
 LARGEST = 1 << 53
@@ -46,7 +56,9 @@ def is_readable(record: object) -> TypeGuard[Line]:
     if not _has(record, NEEDED.get(kind, {})):
         return False
     if kind == "pack":
-        return all(_has(member, MEASURES) for member in record["segments"]) and _is_whole(record)
+        return _holds_segments(record)
+    if kind == "forgotten":
+        return _is_readable_tombstone(record)
     if kind == "retired":
         return not record.get("kept") or _has(record["kept"], KEPT)
     return kind != "mended" or all(_has(entry, ACCOUNTED) for entry in record["lines"])
@@ -55,6 +67,25 @@ def is_readable(record: object) -> TypeGuard[Line]:
 def _is_whole(pack: dict[str, Any]) -> bool:
     """Is a pack its segments and nothing else? One that lists too few would pass for a smaller one, and be made so."""
     return all(pack[name] == sum(member[name] for member in pack["segments"]) for name in ("events", "bytes"))
+
+
+def _holds_segments(record: object) -> bool:
+    """Does a pack, or what a tombstone left, list what is in it, and nothing else?"""
+    members = record.get("segments") if isinstance(record, dict) else None
+    if not isinstance(members, list) or not all(_has(each, MEASURES) for each in members):
+        return False
+    return bool(members) and isinstance(record, dict) and _is_whole(record)
+
+
+def _is_readable_tombstone(record: dict[str, Any]) -> bool:
+    lists = (record.get("event_ids", []), record.get("digests", []))
+    if not all(isinstance(names, list) and all(isinstance(each, str) for each in names) for names in lists):
+        return False
+    if not isinstance(record.get("until", ""), str) or not all(_has(each, GONE) for each in record["gone"]):
+        return False
+    if "archive_path" in record and not _has(record, GONE):
+        return False
+    return "left" not in record or (_has(record["left"], MEASURES) and _holds_segments(record["left"]))
 
 
 def _has(record: object, needed: Mapping[str, type]) -> bool:

@@ -87,9 +87,12 @@ class Recovery:
         return found
 
     def stored(self, owner: tuple[str, str, str]) -> Iterator[bytes]:
-        """The events that the store holds of a session; nothing more from where it cannot be read."""
+        """The events that the store holds of a session and that are to be kept; nothing more from where it cannot be
+        read.
+        """
+        forgotten = self.catalog.forgotten(self.catalog.find_session(owner[0], owner[2]) or 0)
         try:
-            yield from self._store_lines(*owner)
+            yield from (data for data in self._store_lines(*owner) if not forgotten.covers(data))
         except MoonError:
             return
 

@@ -2,7 +2,7 @@
 
 A *segment* is what was archived at once, named for ever by the path in its `archive` line. A *file* is what stands on
 the disk: a segment of its own, or a pack of segments that follow each other. A `pack` line moves segments into a new
-file, a `retired` line takes one out that is lost.
+file, a `retired` line takes one out that is lost, a `forgotten` line those that are to be nowhere any more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MEMBER_FIELDS = tuple(Member.__annotations__)
 class Standing:
     """`files`: the record of each file by its path. `members`: what each file holds, in order. `where`: the path of the
     file that holds a segment, by the segment's own path. `named`: every path that any line ever named. `doubled`: the
-    numbers of lines that name a file again.
+    numbers of lines that name a file again. `forgotten`: the lines that say what was forgotten on
+    purpose, by the paths of the segments and the files that held it.
     """
 
     files: dict[str, Line] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Standing:
     named: set[str] = field(default_factory=set)
     doubled: list[int] = field(default_factory=list)
     retired: list[Line] = field(default_factory=list)
+    forgotten: dict[str, Line] = field(default_factory=dict)
 
     def in_order(self) -> list[Line]:
         """The records of the files, in the order in which their segments were archived."""
@@ -72,6 +74,8 @@ def fold(lines: Iterable[tuple[int, Line]]) -> Standing:
             standing.named.add(record["archive_path"])
             if record.get("kept"):
                 _add(standing, kept_of(record), [member_of(kept_of(record))])
+        elif kind == "forgotten":
+            _forget(standing, record)
         elif kind == "mended":
             known = {each.get("line") for each in record["lines"] if each.get("what") == "doubled"}
             standing.doubled = [each for each in standing.doubled if each not in known]
@@ -93,6 +97,24 @@ def measures(record: Line | Member) -> tuple[object, ...]:
 def kept_of(retired: Line) -> Line:
     """The record of what is left of a retired segment."""
     return cast(Line, {**retired, "kind": "archive", "torn": False, **retired["kept"]})
+
+
+def left_of(forgotten: Line) -> Line:
+    """The record of the file that holds what of another was not forgotten."""
+    return cast(Line, {**forgotten, "kind": "pack", **forgotten["left"]})
+
+
+def _forget(standing: Standing, record: Line) -> None:
+    for gone in record["gone"]:
+        _take_out(standing, gone["archive_path"])
+    paths = {*(gone["archive_path"] for gone in record["gone"]), record.get("archive_path", "")} - {""}
+    standing.named |= paths
+    standing.forgotten.update(dict.fromkeys(paths, record))
+    if record.get("left"):
+        left = left_of(record)
+        for member in left["segments"]:
+            _take_out(standing, member["archive_path"])
+        _add(standing, left, left["segments"])
 
 
 def _add(standing: Standing, record: Line, members: list[Member]) -> None:

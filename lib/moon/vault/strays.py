@@ -12,7 +12,7 @@ from moon.openclaw.events import parse
 from moon.paths import safe_name
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Identifier, Segment
-from moon.vault.packing import enter_pack, holds, remove_left_over
+from moon.vault.packing import enter_pack, holds, remove_files, remove_left_over
 from moon.vault.repair import Repaired, enter_line, put_aside
 from moon.vault.segment_entry import Owner, adopt_file
 
@@ -38,6 +38,8 @@ def take_in_strays(catalog: Catalog, known: Iterable[Session], done: Repaired, *
             continue
         if name not in standing.named:
             _take_in(catalog, path, sessions, done, dry_run)
+        elif name in standing.forgotten:
+            _let_go(path, name, done, dry_run)
         elif name not in standing.where:
             _aside(catalog, path, "the ledger says that its events lie elsewhere or are lost", done, dry_run)
 
@@ -94,6 +96,14 @@ def _aside(catalog: Catalog, path: Path, reason: str, done: Repaired, dry_run: b
     done.aside.append(path.name)
     if not dry_run:
         put_aside(catalog, path, reason)
+
+
+def _let_go(path: Path, name: str, done: Repaired, dry_run: bool) -> None:
+    """Remove what was forgotten on purpose: a crash left it over, or an older copy brought it back."""
+    done.words.append(f"{name}: removed, it was forgotten on purpose")
+    done.aside.append(path.name)
+    if not dry_run:
+        remove_files([path])
 
 
 def _number(path: Path) -> str:
