@@ -122,3 +122,14 @@ def local_date(instant: int, zone_name: str) -> date:
     from datetime import datetime, timezone
 
     return datetime.fromtimestamp(instant / 1000, tz=timezone.utc).astimezone(zone(zone_name)).date()
+
+
+def date_start(text: str, zone_name: str) -> int | None:
+    """When a day (`2025-01-31`) begins in the named zone, or the instant that an RFC 3339 time is; None for neither."""
+    from datetime import datetime
+
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d")
+    except ValueError:
+        return parse_ms(text)
+    return int(day.replace(tzinfo=zone(zone_name)).timestamp() * 1000)

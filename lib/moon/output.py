@@ -75,6 +75,17 @@ def refuse_terminal() -> None:
         )
 
 
+def confirm(question: str) -> bool:
+    """Ask on the terminal; nobody there, or anything but yes, is a no."""
+    if sys.stdin is None or not sys.stdin.isatty() or sys.stderr is None or not sys.stderr.isatty():
+        return False
+    with contextlib.suppress(OSError):
+        _write(sys.stderr, f"{shown(question)} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    return False
+
+
 def progress(words: str) -> None:
     """A line on the terminal behind standard error that the next one replaces; nothing elsewhere."""
     if sys.stderr is not None and sys.stderr.isatty():

@@ -20,6 +20,7 @@ STEPS = {
     "index",
     "prune",
     "distill",
+    "forget",
     "rollover",
     "recall",
     "status",

@@ -203,6 +203,12 @@ RUNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "install": ((("--dry-run",), "pipe"), (("--dry-run", "--prefix", ODD), "terminal"), ((ODD,), "pipe")),
     "snapshot": (((), "terminal"), (("--session", ODD), "pipe")),
     "post-upgrade": (((), "terminal"), (("--json",), "pipe")),
+    "forget": (
+        ((KEY, "--dry-run"), "terminal"),
+        ((KEY, "--dry-run", "--json"), "pipe"),
+        (("--match", "lantern", "--dry-run"), "pipe"),
+        ((ODD,), "terminal"),
+    ),
 }
 
 

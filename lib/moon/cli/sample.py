@@ -82,6 +82,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool, began: int) ->
     """
     lock = Lock.take(home.lock_file)
     bound_launchd_log()
+    finish_forgetting(home, lock)
     state, problem = states.load(home)
     if problem is not None:
         say_error("moon-sample", problem)
@@ -122,9 +123,25 @@ def is_a_day_ago(when: str, now: int) -> bool:
 
 def check_a_part(lock: Lock) -> NoReturn:
     """Become moon-verify for the archives that are looked at today. Does not return."""
+    become(lock, "verify", "--daily")
+
+
+def become(lock: Lock, tool: str, *arguments: str) -> NoReturn:
+    """Go on as another tool that keeps the lock."""
     lock.hand_on()
-    program = resources.program("verify")
-    os.execv(program, [str(program), "--daily"])
+    program = resources.program(tool)
+    os.execv(program, [str(program), *arguments])
+
+
+def finish_forgetting(home: Home, lock: Lock) -> None:
+    """What somebody asked to be forgotten comes before anything else; becomes moon-forget where it was cut short."""
+    if not (home.state / "forget.json").exists():
+        return
+    from moon.forget.request import is_due, read_note
+
+    request = read_note(home)
+    if request is not None and is_due(home, request):
+        become(lock, "forget", "--resume")
 
 
 def is_still_due(home: Home, state: states.State, station: str, subject: Subject) -> bool:

@@ -153,6 +153,10 @@ class JsonlStore:
         except (OSError, MoonError):
             return ""
 
+    def path_of(self, transcript: Transcript) -> str:
+        """The transcript's own file."""
+        return str(self._path(transcript))
+
     def size(self, transcript: Transcript) -> int:
         """The file's bytes."""
         try:

@@ -314,6 +314,10 @@ class SqliteStore:
             return mark
         return ""
 
+    def path_of(self, transcript: Transcript) -> str:
+        """The database, whatever table holds it."""
+        return str(self.path)
+
     def size(self, transcript: Transcript) -> int:
         """The sum of the events' bytes; of what was left behind, the compressed bytes."""
         if transcript.place:

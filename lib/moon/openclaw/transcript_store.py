@@ -99,6 +99,9 @@ class TranscriptStore(Protocol):
     def mark(self, transcript: Transcript) -> str:
         """The mark of one transcript, as in its `Holding`; empty when there is no such transcript."""
 
+    def path_of(self, transcript: Transcript) -> str:
+        """The file in which a transcript lies, for people."""
+
     def size(self, transcript: Transcript) -> int:
         """The transcript's bytes, at least roughly."""
 

@@ -19,6 +19,7 @@ from moon.vault.catalog_database import TABLES
 from moon.vault.forgotten import NAMELESS
 from moon.vault.ledger import GENESIS, decoded, line_hash
 from moon.vault.standing import Line, kept_of, left_of, measures
+from moon.vault.tombstones import lost_tombstones
 
 if TYPE_CHECKING:
     from moon.documents import Member
@@ -40,6 +41,10 @@ def follow(catalog: Catalog) -> None:
             if record is not None:
                 read_in(catalog, record, moved)
             catalog.set_position(offset, line_hash(raw))
+    if not start:
+        with catalog.connection:
+            for record in lost_tombstones(ledger):
+                read_in(catalog, record)
 
 
 def rebuild(catalog: Catalog) -> None:

@@ -24,8 +24,8 @@ from moon.vault.repair import enter_line
 from moon.vault.segments import SegmentWriter
 from moon.vault.standing import Line
 
-# An event's bytes → is it to go?
-Doomed = Callable[[bytes], bool]
+# A segment and the bytes of an event in it → is it to go? Asked in the order of the file.
+Doomed = Callable[[Part, bytes], bool]
 # So many names stand in one line of the ledger at most.
 NAMES_A_LINE = 2_000
 
@@ -34,8 +34,7 @@ NAMES_A_LINE = 2_000
 class Cut:
     """What of one file goes: of each of its segments, by its number, these lines, from 1.
 
-    `names`: what the events go by; `timeless`: those of them that say no time. `latest`: the last time that one says,
-    in milliseconds. A file that `cannot_be_read` goes as a whole.
+    `names`: those of the events that `until` (milliseconds) does not tell, because they say no time or a later one.
     """
 
     file: Segment
@@ -43,9 +42,8 @@ class Cut:
     lines: dict[int, set[int]] = field(default_factory=dict)
     events: int = 0
     size: int = 0
+    until: int = 0
     names: set[str] = field(default_factory=set)
-    timeless: set[str] = field(default_factory=set)
-    latest: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -62,10 +60,8 @@ class Cut:
         self.lines.setdefault(part.number, set()).add(line)
         self.events += 1
         self.size += len(data) + 1
-        self.names.add(name)
-        self.latest = max(self.latest, at or 0)
-        if at is None:
-            self.timeless.add(name)
+        if at is None or at > self.until:
+            self.names.add(name)
 
 
 @dataclass(frozen=True)
@@ -81,13 +77,13 @@ class Tombstone:
     until: int = 0
 
 
-def find_in(catalog: Catalog, file: Segment, doomed: Doomed) -> Cut:
+def find_in(catalog: Catalog, file: Segment, doomed: Doomed, until: int) -> Cut:
     """What of a file is to go. Raises `ArchiveDamaged` where it is not what the ledger says."""
-    cut = Cut(file, catalog.parts(file.path))
+    cut = Cut(file, catalog.parts(file.path), until=until)
     total = hashlib.sha256()
     for part, line, data in _numbered(cut.parts, file.path):
         total.update(data + b"\n")
-        if doomed(data):
+        if doomed(part, data):
             cut.add(part, line, data)
     if total.hexdigest() != file.sha256:
         raise ArchiveDamaged(
@@ -99,7 +95,7 @@ def find_in(catalog: Catalog, file: Segment, doomed: Doomed) -> Cut:
 
 
 def all_of(catalog: Catalog, file: Segment) -> Cut:
-    """All of a file, without reading it."""
+    """All of a file, without reading it: retention goes by time, and of a damaged file nothing more can be known."""
     parts = catalog.parts(file.path)
     lines = {part.number: set(range(1, part.events + 1)) for part in parts}
     return Cut(file, parts, lines, file.events, file.bytes)
@@ -115,8 +111,7 @@ def _numbered(parts: Iterable[Part], path: Path) -> Iterator[tuple[Part, int, by
 def forget(catalog: Catalog, cut: Cut, told: Tombstone) -> Line:
     """Take the events of a cut out of the archive; the tombstone. Raises `ArchiveDamaged`, `HomeUnusable`."""
     file = cut.file
-    names = cut.timeless if told.until else cut.names
-    line = _tombstone(file.agent, file.session_key, file.session_id, told, names)
+    line = _tombstone(file.agent, file.session_key, file.session_id, told, cut.names)
     line["events"], line["bytes"] = cut.events, cut.size
     line["archive_path"], line["sha256"] = catalog.home.relative(file.path), file.sha256
     line["gone"] = [{"archive_path": part.path, "sha256": part.sha256} for part in cut.touched()]

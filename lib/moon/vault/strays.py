@@ -15,6 +15,7 @@ from moon.vault.catalog import Catalog, Identifier, Segment
 from moon.vault.packing import enter_pack, holds, remove_files, remove_left_over
 from moon.vault.repair import Repaired, enter_line, put_aside
 from moon.vault.segment_entry import Owner, adopt_file
+from moon.vault.tombstones import lost_tombstones
 
 if TYPE_CHECKING:
     from moon.documents import LedgerLine
@@ -28,6 +29,7 @@ def take_in_strays(catalog: Catalog, known: Iterable[Session], done: Repaired, *
 
     `known`: (agent, session key, session id) of the sessions that the store lists. Raises `HomeUnusable`.
     """
+    _name_tombstones_again(catalog, done, dry_run)
     if not dry_run:
         remove_left_over(catalog)
     standing = catalog.ledger.standing()
@@ -96,6 +98,15 @@ def _aside(catalog: Catalog, path: Path, reason: str, done: Repaired, dry_run: b
     done.aside.append(path.name)
     if not dry_run:
         put_aside(catalog, path, reason)
+
+
+def _name_tombstones_again(catalog: Catalog, done: Repaired, dry_run: bool) -> None:
+    """What was forgotten on purpose stays forgotten, also where the line that said so was damaged."""
+    for record in lost_tombstones(catalog.ledger):
+        done.words.append(f"{record['session_key'] or record['session_id']}: forgotten on purpose; named in it again")
+        done.adopted.append(record["forgotten_at"])
+        if not dry_run:
+            enter_line(catalog, record)
 
 
 def _let_go(path: Path, name: str, done: Repaired, dry_run: bool) -> None:
