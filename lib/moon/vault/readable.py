@@ -33,7 +33,6 @@ NEEDED: dict[str, dict[str, type]] = {
         "session_id": str,
         "forgotten_at": str,
         "scope": str,
-        "events": int,
         "gone": list,
     },
     "aside": {"agent": str, "session_key": str, "session_id": str, "sha256": str, "event_id": str},
