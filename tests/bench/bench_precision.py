@@ -127,10 +127,18 @@ def _holds(whole: str, part: str) -> bool:
 
 
 def _prose(known: list[_Known], said: list[Counter[str]], name: str, item: Item) -> Verdict:
-    line = _grams(item.text)
+    """A question is only shown for its answer, so by that the two are judged."""
+    _, dash, answer = item.text.partition(" — ")
+    whole = _judged(known, said, name, item, item.text)
+    found = _judged(known, said, name, item, answer) if dash and len(item.sources) > 1 else whole
+    said.append(_grams(item.text))
+    return whole if whole.verdict == RIGHT else found
+
+
+def _judged(known: list[_Known], said: list[Counter[str]], name: str, item: Item, text: str) -> Verdict:
+    line = _grams(text)
     size = max(1, sum(line.values()))
     again = any(_shared(line, other) >= SAME * size for other in said)
-    said.append(line)
     traced = _traced(known, line, item.sources)
     right = sum(score for score, found in traced if name in found.lists or (name == "summary" and found.lists))
     worth = sum(score for score, found in traced if found.lists)
@@ -205,13 +213,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--length", type=int, nargs="+", default=[1500, 6000], help="characters a window may take")
     parser.add_argument("--half", choices=("both", TUNED, HELD_OUT), default="both")
+    parser.add_argument("--kind", nargs="+", default=[], help="only sessions of these kinds")
     parser.add_argument("--show", action="store_true", help="list the lines of the tuned half that are not right")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     windows = load_labelled()
+    kinds_known = {window.kind for window in windows}
     results = []
     for half in (TUNED, HELD_OUT) if options.half == "both" else (options.half,):
-        chosen = [window for window in windows if window.half == half]
+        chosen = [window for window in windows if window.half == half and window.kind in (options.kind or kinds_known)]
         kinds = len({window.kind for window in chosen})
         for length in options.length:
             tally = measure(chosen, length)
