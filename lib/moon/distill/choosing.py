@@ -22,7 +22,7 @@ SHARES = {
     "milestones": 0.12,
     "commands": 0.15,
     "identifiers": 0.10,
-    "summary": 0.15,
+    "summary": 0.25,
 }
 LITERAL = ("commands", "identifiers")
 # What a user laid down for good, or its writer labelled, comes before everything else, and may take this share.

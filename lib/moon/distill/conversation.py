@@ -17,6 +17,8 @@ TOPIC_WORDS = 8
 FULL_CENTRALITY = 16.0
 ASKED_WITHIN = 300
 LONGEST_REPLY = 240
+# A question that is shown beside its answer.
+LONGEST_QUESTION = 140
 CHOSEN, ANSWERED = 0.45, 0.32
 _ASKS = re.compile(r"[?？]|か。")
 # "It is not drawer 12 but drawer 21": what stands in between is taken back, if it is more than a word of two letters.
@@ -82,6 +84,25 @@ class Session:
         asked = self.turns[self.replies[turn]].text[-ASKED_WITHIN:]
         return CHOSEN if _ASKS.search(asked) and cue("choice").search(asked) else ANSWERED
 
+    def is_choice(self, unit: Unit) -> bool:
+        """Whether this begins a short answer to a question between two things, or about one thing to be done."""
+        if unit.position or not self.settles(unit.turn):
+            return False
+        question = self.question_before(unit)
+        return question is not None and bool(cue("alternative").search(question.text))
+
+    def asks(self, turn: int) -> bool:
+        """Whether a turn asks for something."""
+        text = self.turns[turn].text
+        return bool(_ASKS.search(text) or cue("request").search(text) or cue("inquiry").search(text))
+
+    def is_done_at_once(self, turn: int) -> bool:
+        """Whether what a user asks for was worked on right after: a tool was called, or a long answer given."""
+        if turn in self.acted_on:
+            return True
+        following = self.turns[turn + 1] if turn + 1 < len(self.turns) else None
+        return following is not None and following.role == ASSISTANT and len(following.text) > LONGEST_REPLY
+
     def takes_up(self, turn: int) -> bool:
         """Whether a user's turn thanks for what the assistant said, or says that it is good."""
         return turn in self.polite
@@ -91,6 +112,12 @@ class Session:
         if not unit.is_question or unit.position != self.ends[unit.turn]:
             return None
         return next((each for each in self.units if self.asked_by.get(each.turn) == unit.turn), None)
+
+    def question_before(self, unit: Unit) -> Unit | None:
+        """The question at the end of the assistant's turn that this unit, the first of a user's turn, answers."""
+        asked = self.replies.get(unit.turn, -1) if unit.position == 0 and not unit.is_question else -1
+        last = next((each for each in self.units if each.turn == asked and each.position == self.ends[asked]), None)
+        return last if last and last.is_question and len(last.text) <= LONGEST_QUESTION else None
 
     def is_answered_question(self, unit: Unit) -> bool:
         """Whether this is the question at the end of a turn that the user said yes to."""

@@ -14,6 +14,7 @@ from moon.distill.clauses import without_lead_in
 from moon.distill.conversation import Session, corrects
 from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in, things_in
+from moon.distill.sureness import is_sure
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
 from moon.distill.units import Unit, sentences, terms
 from moon.distill.values import values_in
@@ -39,6 +40,8 @@ HEADINGS = {
     ),
 }
 LEAST = 0.55
+# "I'll ask her on Sunday".
+PROMISED = 1.0
 # What its writer labelled stands before everything that was guessed.
 LABELLED = 3.0
 ECHO = 0.4
@@ -82,7 +85,7 @@ def judge(session: Session) -> dict[str, list[Judged]]:
         for name, score in scores.items():
             if score >= LEAST and score * CLEARLY >= best:
                 fit = score if score == best else score * SECOND_CHOICE
-                judged[name].append(Judged(unit, fit, words, _sources(unit, session), _is_sure(name, unit, session)))
+                judged[name].append(Judged(unit, fit, words, _sources(unit, session), is_sure(name, unit, session)))
     kept = {name: _without_doubles(_without_echoes(candidates, session)) for name, candidates in judged.items()}
     done = kept["milestones"]
     kept["open_tasks"] = [task for task in kept["open_tasks"] if not any(_closes(each, task) for each in done)]
@@ -127,15 +130,6 @@ def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> fl
     weight = ROLES[name].get(unit.role, 0.0) * backed(unit, session)
     strength = _strength(name, unit, session) if weight else 0.0
     return strength * weight * _common(unit, words, session) * _timeliness(name, unit, session) if strength else 0.0
-
-
-def _is_sure(name: str, unit: Unit, session: Session) -> bool:
-    if unit.label == name or name != "decisions" or session.is_answered_question(unit):
-        return True
-    if unit.role == ASSISTANT and unit.turn not in session.assented:
-        return False
-    cued = cue("decision").search(unit.text) or cue("order").match(without_lead_in(unit.text))
-    return bool(cued) or corrects(unit.text)
 
 
 def backed(unit: Unit, session: Session) -> float:
@@ -250,6 +244,8 @@ def _reports(unit: Unit, session: Session, cued: bool) -> float:
 
 
 def _is_due(unit: Unit, session: Session, cued: bool) -> float:
+    if not cued and cue("when").search(unit.text) and cue("will").search(unit.text):
+        return PROMISED
     if not cued and unit.role != ASSISTANT and cue("duty").search(unit.text):
         return 1.5 if cue("when").search(unit.text) else 1.0
     return 0.5 if cued and cue("when").search(unit.text) else 0.0

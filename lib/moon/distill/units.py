@@ -12,9 +12,9 @@ from moon.distill.cues import cue, words_of
 from moon.distill.labels import is_bare_label, label_of
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER, Turn
 
-MAX_JOINED = 170
+MAX_JOINED, MAX_LEANING = 170, 240
 # What is shorter says little without the sentence beside it.
-SHORT = 28
+SHORT, FEW_WORDS = 28, 5
 LONGEST_QUOTE = 300
 LONGEST_ABBREVIATION = 20
 # "That is a rule for all of us." says nothing without the sentence before it.
@@ -98,12 +98,9 @@ def _parts(line: str, role: str) -> list[str]:
     """
     if role == RESULT:
         return [line]
-    told = _without_announcement(sentences(line))
-    if role != USER:
-        return told
     joined: list[str] = []
-    for sentence in told:
-        if joined and _belongs(joined[-1], sentence):
+    for sentence in _without_announcement(sentences(line)):
+        if joined and (_belongs if role == USER else _leans)(joined[-1], sentence):
             joined[-1] += " " + sentence
         else:
             joined.append(sentence)
@@ -120,16 +117,39 @@ def _belongs(said: str, sentence: str) -> bool:
     """Whether a sentence goes with what was said before it, rather than having a purpose of its own."""
     if _asks(said) or _asks(sentence) or label_of(sentence):
         return False
-    if _POINTS_BACK.match(sentence):
+    if _POINTS_BACK.match(sentence) or _leans(said, sentence):
         return True
     if len(said) + len(sentence) >= MAX_JOINED:
         return False
     # What follows a label in the same line is labelled too.
     if label_of(said):
         return True
-    if min(len(said), len(sentence)) > SHORT:
+    # What decides something says enough, and what comes after it is another matter.
+    if cue("decides").search(said) and not _says_little(said, 3) and not _says_little(sentence, 3):
+        return False
+    if not (_says_little(said) or _says_little(sentence)):
         return False
     return not (_has_purpose(said) and _has_purpose(sentence))
+
+
+def _leans(said: str, sentence: str) -> bool:
+    """Whether a sentence speaks of what the one before it named, and both are short enough for one line."""
+    if len(said) + len(sentence) > MAX_LEANING or _asks(said) or not dangles(sentence):
+        return False
+    return not (_has_purpose(said) and _has_purpose(sentence))
+
+
+def _says_little(sentence: str, words: int = FEW_WORDS) -> bool:
+    """Whether a sentence is so short that it says little without the one beside it."""
+    return len(sentence) <= SHORT and len(without_lead_in(sentence).split()) <= words
+
+
+def dangles(sentence: str) -> bool:
+    """Whether a sentence begins with a word for what was named before it: "It …", "He …"."""
+    text = without_lead_in(sentence)
+    joiner = cue("joiner").match(text)
+    text = text[joiner.end() :].lstrip(" ,") if joiner else text
+    return bool(cue("pronoun").match(text))
 
 
 def _has_purpose(text: str) -> bool:

@@ -20,7 +20,7 @@ from moon.distill.distillation import Item
 from moon.distill.identifiers import WEIGHT, Identifier, identifiers_in, is_searched_for, names_in, quoted_in
 from moon.distill.judging import LABELLED, LEAST_BACKED, Judged, backed, is_standing, judge, judge_for_summary
 from moon.distill.turns import ASSISTANT, CALL, RESULT, SUMMARY, USER, Turn
-from moon.distill.units import Unit, without_code
+from moon.distill.units import Unit, dangles, terms, without_code
 from moon.distill.values import WEIGHT as VALUE_WEIGHT
 from moon.distill.values import Value, values_in
 
@@ -33,12 +33,21 @@ NAME, HAPPENED = 0.25, 0.5
 NAMES_COUNTED = 2
 MOST_VALUES = 3.0
 GIST, FEELING = 0.5, 0.4
+# What a line that only may belong into a list is worth in the summary.
+UNSURE = {"decisions": 0.7}
+UNSURE_OTHER = 0.35
+DANGLING = 0.5
+# So short an answer to "this or that?" is read beside the question.
+PICKED = 60
+# An assistant that says no more than so many lines answers; one that says more explains.
+BRIEF = 3
+FEW_WORDS = 2
 LEAST_GIST = 0.2
 GISTS = 60
 EXCLAMATION = 90
 GIST_WORDS, VALUE_WORDS = 4, 2
 COMMAND = 1.6
-IDENTIFIER = 0.5
+IDENTIFIER = 0.7
 IDENTIFIERS_RANKED = 300
 # An identifier that only a tool printed, and only once or twice, is left out.
 LEAST_IDENTIFIER = 0.2
@@ -95,7 +104,7 @@ def _said(session: Session) -> Iterator[Line]:
     for name, judged in judge(session).items():
         for each in judged:
             key = (each.unit.turn, each.unit.position)
-            if key not in best or each.score > best[key][1].score:
+            if key not in best or (each.sure, each.score) > (best[key][1].sure, best[key][1].score):
                 best[key] = (name, each)
     gists = {(each.unit.turn, each.unit.position): each for each in judge_for_summary(session)[:GISTS]}
     known = Known(session.turns)
@@ -114,33 +123,64 @@ def _line(
     gist: Judged | None,
     known: Known,
 ) -> Line | None:
-    if judged:
-        item, values = _item(judged[1], session), _values(unit, unit.text, session, known)
-        if values and unit.role == USER and judged[0] == "milestones" and not unit.label and not unit.is_question:
-            item = Item(_bare(item.text), item.sources)
-        return Line(
-            judged[0] if judged[1].sure else "summary",
-            item,
-            judged[1].score,
-            words,
-            values,
-            is_standing(unit),
-            judged[1].score >= LABELLED,
-        )
+    if judged and judged[1].sure:
+        return _listed(judged[0], judged[1], _values(unit, unit.text, session, known), session)
     if session.is_revoked(unit.turn, unit.text):
         return None
-    text, sources = unit.text, [unit.event_id]
-    values = _values(unit, text, session, known) if len(words) >= VALUE_WORDS else ()
-    if not unit.is_question:
-        text = _bare(text) if values else told(text)
-    fit = GIST * gist.score if gist and _tells(gist) and not unit.is_question else 0.0
-    fit *= FEELING if cue("feeling").match(without_lead_in(unit.text)) else 1.0
-    if not values and not fit:
-        answer = session.answer_to(unit) if gist and _tells(gist) else None
-        if answer is None or gist is None or answer.turn not in session.reports:
+    gist = gist if gist and _tells(gist) else None
+    question = session.question_before(unit) if _needs(unit, words) else None
+    words = words | terms(question.text) if question else words
+    values = _values(unit, unit.text, session, known) if len(words) >= VALUE_WORDS else ()
+    fit = 0.0 if unit.is_question else _fit(unit, judged, gist)
+    if not values and (not fit or (unit.role == ASSISTANT and unit.turn not in session.reports)):
+        return _found_out(unit, words, gist, session)
+    if question is None and dangles(unit.text):
+        if not values and not judged:
             return None
-        fit, text, sources = gist.score, f"{text} — {answer.text}", [unit.event_id, answer.event_id]
-    return Line("summary", Item(text, tuple(sources)), fit, words, values)
+        fit *= DANGLING
+    text = unit.text if unit.is_question else _bare(unit.text) if values else told(unit.text)
+    return Line("summary", _answer(question, text, unit), fit, words, values)
+
+
+def _listed(name: str, judged: Judged, values: tuple[tuple[str, float], ...], session: Session) -> Line:
+    """A line of the list that it surely belongs to."""
+    unit = judged.unit
+    item = _item(judged, session)
+    if values and unit.role == USER and name == "milestones" and not unit.label and not unit.is_question:
+        item = Item(_bare(item.text), item.sources)
+    picked = session.is_choice(unit) and len(item.text) <= PICKED and not cue("decides").search(item.text)
+    question = session.question_before(unit) if name == "decisions" and (picked or _needs(unit, judged.words)) else None
+    item = _answer(question, item.text, unit) if question else item
+    return Line(name, item, judged.score, judged.words, values, is_standing(unit), judged.score >= LABELLED)
+
+
+def _fit(unit: Unit, judged: tuple[str, Judged] | None, gist: Judged | None) -> float:
+    """What a line is worth in the summary, but for its values."""
+    fit = GIST * gist.score if gist else 0.0
+    if judged:
+        fit = max(fit, UNSURE.get(judged[0], UNSURE_OTHER) * judged[1].score)
+    return fit * (FEELING if cue("feeling").match(without_lead_in(unit.text)) else 1.0)
+
+
+def _needs(unit: Unit, words: frozenset[str]) -> bool:
+    """Whether a user's words say little without what they answer."""
+    return unit.role == USER and (len(words) <= FEW_WORDS or dangles(unit.text))
+
+
+def _answer(question: Unit | None, text: str, unit: Unit) -> Item:
+    """A line, behind the question that it answers where it needs that."""
+    if question is None:
+        return Item(text, (unit.event_id,))
+    return Item(f"{question.text} — {text}", (question.event_id, unit.event_id))
+
+
+def _found_out(unit: Unit, words: frozenset[str], gist: Judged | None, session: Session) -> Line | None:
+    """A question with what was found out when it was looked into."""
+    answer = session.answer_to(unit) if gist else None
+    if answer is None or gist is None or answer.turn not in session.reports:
+        return None
+    item = Item(f"{told(unit.text)} — {answer.text}", (unit.event_id, answer.event_id))
+    return Line("summary", item, gist.score, words)
 
 
 def _tells(gist: Judged) -> bool:
@@ -200,7 +240,9 @@ def _happened(text: str) -> dict[str, float]:
 def _stated(unit: Unit, session: Session) -> float:
     """How far somebody states what they say as so: not asked, supposed, or only taken up from the other."""
     factor = backed(unit, session)
-    speaks = bool(cue("speaker").search(unit.text))
+    spoken = without_lead_in(unit.text)
+    explains = unit.role == ASSISTANT and session.ends[unit.turn] > BRIEF
+    speaks = bool(cue("speaker").match(spoken) if explains else cue("speaker").search(spoken))
     if factor < LEAST_BACKED or (unit.role == ASSISTANT and not _vouches(unit, speaks, session)):
         return 0.0
     factor *= REPORTED if unit.turn in session.reports else 1.0 if speaks else IMPERSONAL
