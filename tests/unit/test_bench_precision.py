@@ -95,7 +95,7 @@ def test_the_labelled_sessions_can_be_read(bench):
     sessions, _ = bench
     windows = sessions.load_labelled()
     for half in (sessions.TUNED, sessions.HELD_OUT):
-        assert len({window.kind for window in windows if window.half == half}) == 5
+        assert len({window.kind for window in windows if window.half == half}) >= 10
     assert sum(bool(each.lists) for window in windows for each in window.statements) >= 300
     said = [turn.text for window in windows for turn in window.turns]
     assert not any("⟦" in text or "⟧" in text for text in said), "a mark of a label is left in a turn"
