@@ -61,6 +61,7 @@ class Thresholds(Section):
 
 class Guard(Section):
     idle_seconds: int
+    require_copy: bool
 
 
 class Usage(Section):
@@ -199,6 +200,7 @@ class Config(Section):
     timer: Timer
     notify: Notify
     retention: Retention
+    copies: list[Values]
     policies: list[Values]
     timezone: str
 
@@ -532,7 +534,27 @@ def cross_check(values: Values) -> list[str]:
         zone(values["timezone"])
     except LookupError as error:
         found.append(f"timezone: {error}")
-    return found + _unusable_patterns(values["redact"]["patterns"])
+    return [*found, *_wrong_copies(values), *_unusable_patterns(values["redact"]["patterns"])]
+
+
+def _wrong_copies(values: Values) -> Iterator[str]:
+    """What is wrong with the places of copies: what leaves the machine is sealed to somebody."""
+    copies = values["copies"]
+    if values["guard"]["require_copy"] and not copies:
+        yield "guard.require_copy: there are no copies; name one in copies"
+    for number, copy in enumerate(copies):
+        url, place = copy["url"], f"copies[{number}]"
+        scheme = url.partition("://")[0]
+        if scheme not in ("file", "s3", "gs", "az") or not url.partition("://")[2]:
+            yield f"{place}.url: file:///folder, s3://, gs:// or az:// is needed, not {url}"
+        elif copy.get("encrypt") != "off" and not copy.get("recipients"):
+            yield f"{place}.recipients: who can open it? age1…, or a public SSH key; `moon-mirror --init` makes one"
+        elif copy.get("encrypt") == "off" and scheme != "file":
+            yield f"{place}.encrypt: off is for a disk of one's own (file://), not for {scheme}://"
+        if "@" in url.partition("://")[2].partition("/")[0] or "?" in url:
+            yield f"{place}.url: holds more than a place; keys do not go in here"
+    urls = [copy["url"].rstrip("/") for copy in copies]
+    yield from (f"copies: {url} is named twice" for url in dict.fromkeys(urls) if urls.count(url) > 1)
 
 
 def _wrong_marks(marks: Values, place: str) -> Iterator[str]:

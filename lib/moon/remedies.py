@@ -16,6 +16,7 @@ RANKS = {
     "loss": "conversations are not archived",
     "blind": "what is archived is not found",
     "full": "sessions stay full: prune and rollover wait",
+    "alone": "what is new lies on this machine alone",
     "poor": "Moon works, and less well than it could",
     "note": "nothing to do",
 }

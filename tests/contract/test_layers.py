@@ -27,10 +27,23 @@ STEPS = {
     "verify",
     "watch",
     "install",
+    "mirror",
 }
-SHARED = {"openclaw", "vault", "fulltext", "model", "cycle", "guard", "health", "projection"}
+SHARED = {"copies", "openclaw", "vault", "fulltext", "model", "cycle", "guard", "health", "projection"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-HEAVY = ("yaml", "jsonschema", "requests", "websockets", "google", "mcp", "zstandard", "dateutil", "kingfisher_sdk")
+HEAVY = (
+    "yaml",
+    "jsonschema",
+    "requests",
+    "websockets",
+    "google",
+    "mcp",
+    "zstandard",
+    "dateutil",
+    "kingfisher_sdk",
+    "obstore",
+    "pyrage",
+)
 
 
 def layer(name: str) -> int:

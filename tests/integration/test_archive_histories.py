@@ -18,6 +18,7 @@ from tests.support.archiving import Archiver
 from tests.support.crash import killed_at
 from tests.support.moon import archived_events, files_below
 from tests.support.properties import examples
+from tests.support.settings import settings as configured
 from tests.support.stores import BUILDERS, JsonlStoreBuilder, SqliteStoreBuilder
 
 from moon.files import write_atomic
@@ -390,7 +391,8 @@ def coverage(archiver: Archiver, session_id: str = "s1") -> Coverage:
     """What the guard finds before something destructive; the index is not looked at here."""
     (store,) = archiver.stores().stores
     with open_catalog(archiver.home) as catalog:
-        return measure_coverage(archiver.home, catalog, store, Transcript("main", "agent:main:main", session_id))
+        transcript = Transcript("main", "agent:main:main", session_id)
+        return measure_coverage(archiver.home, configured(), catalog, store, transcript)
 
 
 def test_what_cannot_be_unpacked_is_set_aside_once_and_counts_as_kept(tmp_path):

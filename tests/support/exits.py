@@ -201,6 +201,13 @@ RUNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "watch": ((("--once",), "pipe"), ((ODD,), "pipe")),
     # Never a real installation: that would ask the service manager of whoever runs the tests.
     "install": ((("--dry-run",), "pipe"), (("--dry-run", "--prefix", ODD), "terminal"), ((ODD,), "pipe")),
+    "mirror": (
+        ((), "terminal"),
+        (("--verify",), "pipe"),
+        (("--list", "--json"), "pipe"),
+        (("--init", ODD), "terminal"),
+        (("--restore", ODD, "--from", ODD), "pipe"),
+    ),
     "snapshot": (((), "terminal"), (("--session", ODD), "pipe")),
     "post-upgrade": (((), "terminal"), (("--json",), "pipe")),
     "forget": (

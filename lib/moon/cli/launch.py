@@ -8,7 +8,7 @@ import sys
 TOOLS = (
     *("sample", "archive", "index", "prune", "distill", "rollover"),
     *("recall", "status", "verify", "watch"),
-    *("install", "post-upgrade", "snapshot", "forget"),
+    *("install", "post-upgrade", "snapshot", "forget", "mirror"),
 )
 # Not on anybody's PATH: `make docs` calls it as `python lib/launch.py docs`.
 MAKE_TOOLS = ("docs",)

@@ -110,6 +110,8 @@ def tick(home: Home, config: configuration.Config, as_json: bool, began: int) ->
     states.save(home, state)
     if is_a_day_ago(health.checked.get("at", ""), now):
         check_a_part(lock)
+    if config.copies:
+        copy_what_is_new(home, config, lock)
     until = sampler.stays_quiet_until(home, config, state, sample, now)
     quiet.note_quiet(quiet.home_folder(), world, agents, now, until)
     return exit_code(sample)
@@ -142,6 +144,17 @@ def finish_forgetting(home: Home, lock: Lock) -> None:
     request = read_note(home)
     if request is not None and is_due(home, request):
         become(lock, "forget", "--resume")
+
+
+def copy_what_is_new(home: Home, config: configuration.Config, lock: Lock) -> None:
+    """Become moon-mirror, without the lock, where something is to be copied; does not return then."""
+    from moon.copies.copy_due import is_copy_due
+
+    if is_copy_due(home, config):
+        quiet.forget(quiet.home_folder())
+        lock.release()
+        program = resources.program("mirror")
+        os.execv(program, [str(program), "--timer"])
 
 
 def is_still_due(home: Home, state: states.State, station: str, subject: Subject) -> bool:

@@ -239,7 +239,19 @@ def _hand_on(home: Home, config: Config, document: cycles.Document, station: str
         start_station(home, following, document, lock)
     note_cycle(home, config, document)
     output.say(summary(document))
+    if config.copies and document["origin"] == "timer":
+        copy_what_is_new(lock)
     return exit_code(document)
+
+
+def copy_what_is_new(lock: Lock) -> None:
+    """Become moon-mirror, without the lock: a cycle has just added to the archive. Does not return."""
+    lock.release()
+    with contextlib.suppress(output.OutputGone):
+        output.flush()
+    program = resources.program("mirror")
+    with contextlib.suppress(OSError):
+        os.execv(program, [str(program), "--timer"])
 
 
 def start_station(home: Home, station: str, document: cycles.Document, lock: Lock) -> None:

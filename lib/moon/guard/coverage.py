@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from moon.config import Config
 from moon.errors import ArchiveDamaged, DestructionRefused, MoonError
 from moon.fulltext import open_reader
 from moon.openclaw.transcript_store import Transcript, TranscriptStore
@@ -16,9 +17,17 @@ from moon.vault.forgotten import Forgotten
 from moon.vault.set_aside import reads_back
 
 
+class NotCopiedYet(MoonError):
+    """All is well but for the copies, which come after the cycle: the next tick tries again."""
+
+    code = "not_copied"
+
+
 @dataclass(frozen=True)
 class Coverage:
-    """What was held against what. `last_event_id` is the last event of the store at that moment."""
+    """What was held against what. `last_event_id` is the last event of the store at that moment. `uncopied`: a sentence
+    for each copy that lacks something, where copies are demanded.
+    """
 
     events: int
     missing: int
@@ -26,6 +35,7 @@ class Coverage:
     damaged: tuple[str, ...]
     unindexed: tuple[str, ...]
     index_problem: str = ""
+    uncopied: tuple[str, ...] = ()
 
     def objections(self) -> list[str]:
         """Why nothing destructive may follow; empty when it may."""
@@ -40,7 +50,9 @@ class Coverage:
         return found
 
 
-def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript) -> Coverage:
+def measure_coverage(
+    home: Home, config: Config, catalog: Catalog, store: TranscriptStore, transcript: Transcript
+) -> Coverage:
     """Compare the store's transcript, event by event, with the archives, and read every archive of it back."""
     session = catalog.find_session(transcript.agent, transcript.session_id)
     identifier = Identifier()
@@ -58,7 +70,18 @@ def measure_coverage(home: Home, catalog: Catalog, store: TranscriptStore, trans
     damaged = tuple(each.sha256 for each in found if not _reads_back(each.path, each.sha256))
     aside = [digest.hex() for digest in catalog.set_aside(session)] if session is not None else []
     damaged += tuple(sha256 for sha256 in aside if not reads_back(home, sha256))
-    return Coverage(events, missing, last, damaged, *_unindexed(home, [each.sha256 for each in found]))
+    unindexed, problem = _unindexed(home, [each.sha256 for each in found])
+    paths = [home.relative(each.path) for each in found] + [f"archives/quarantine/{sha256}.bin" for sha256 in aside]
+    uncopied = _uncopied(home, config, paths) if config.guard.require_copy else ()
+    return Coverage(events, missing, last, damaged, unindexed, problem, uncopied)
+
+
+def _uncopied(home: Home, config: Config, paths: list[str]) -> tuple[str, ...]:
+    """A sentence for each copy that lacks an archive of this session."""
+    from moon.copies.copied import not_copied
+
+    lacking = not_copied(home, config, paths)
+    return tuple(f"{counted(len(each), 'archive')} not yet copied to {url}" for url, each in lacking.items())
 
 
 def _reads_back(path: Path, sha256: str) -> bool:
@@ -77,15 +100,19 @@ def _unindexed(home: Home, hashes: list[str]) -> tuple[tuple[str, ...], str]:
         return tuple(hashes), error.message
 
 
-def require_coverage(home: Home, catalog: Catalog, store: TranscriptStore, transcript: Transcript) -> Coverage:
-    """Raise `DestructionRefused` unless the store is known and everything is archived, verified and indexed."""
+def require_coverage(
+    home: Home, config: Config, catalog: Catalog, store: TranscriptStore, transcript: Transcript
+) -> Coverage:
+    """Raise `DestructionRefused` unless the store is known and everything is archived, verified, indexed and, where
+    `guard.require_copy` is on for this session, copied: `NotCopiedYet` says that only this is left.
+    """
     if store.notice is not None:
         raise DestructionRefused(
             f"{store.notice.message}; what the new version means by its tables is not known",
             path=str(store.notice.path),
             hint="update Moon; until then the session is archived, and OpenClaw compacts it by itself when it is full",
         )
-    coverage = measure_coverage(home, catalog, store, transcript)
+    coverage = measure_coverage(home, config, catalog, store, transcript)
     objections = coverage.objections()
     if objections:
         raise DestructionRefused(
@@ -93,4 +120,6 @@ def require_coverage(home: Home, catalog: Catalog, store: TranscriptStore, trans
             path=transcript.key or transcript.session_id,
             hint=f"run `moon-archive --session {transcript.session_id} | moon-index`; the next tick tries again",
         )
+    if coverage.uncopied:
+        raise NotCopiedYet("; ".join(coverage.uncopied), path=transcript.key or transcript.session_id)
     return coverage

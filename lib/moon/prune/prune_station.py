@@ -10,7 +10,7 @@ from moon.config import Config
 from moon.cycle.station_runner import Context
 from moon.errors import OpenClawFailed
 from moon.guard.activity import GatewayAway, InUse, current, put_off, require_idle
-from moon.guard.coverage import Coverage, require_coverage
+from moon.guard.coverage import Coverage, NotCopiedYet, require_coverage
 from moon.openclaw.gateway import Gateway, Underway
 from moon.openclaw.locate import open_stores
 from moon.openclaw.openclaw_command import reason_of
@@ -32,7 +32,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
             return {"outcome": "nothing", "words": "prune.mode is off"}
         try:
             return prune(context, catalog, gateway, row)
-        except (InUse, Underway) as error:
+        except (InUse, Underway, NotCopiedYet) as error:
             return {"outcome": "deferred", "reason": error.message, "hint": error.hint}
         except GatewayAway as error:
             return put_off(error)
@@ -46,7 +46,7 @@ def prune(context: Context, catalog: Catalog, gateway: Gateway, row: Row) -> Ent
     config = for_session(context.config, row["agent"], row["session_key"])
     store, entry = current(open_stores(config), row["agent"], row["session_key"], row["session_id"])
     require_idle(config, gateway, store, entry)
-    coverage = require_coverage(context.home, catalog, store, entry.transcript)
+    coverage = require_coverage(context.home, config, catalog, store, entry.transcript)
     if context.dry_run:
         return {"outcome": "nothing", "words": "would compact it"}
     return compact(config, gateway, row, entry, coverage)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from moon.cycle.station_runner import Context
 from moon.documents import Entry, Row
 from moon.guard.activity import GatewayAway, InUse, current, put_off, require_idle
-from moon.guard.coverage import require_coverage
+from moon.guard.coverage import NotCopiedYet, require_coverage
 from moon.openclaw.gateway import Gateway, Underway
 from moon.openclaw.locate import open_stores
 from moon.policies import for_session
@@ -35,7 +35,7 @@ def work(context: Context) -> Iterator[Callable[[Row], Entry]]:
             return {"outcome": "nothing", "words": "rollover.mode is off"}
         try:
             return rehearse(tools, row) if context.dry_run else roll_over(tools, row)
-        except (InUse, Underway) as error:
+        except (InUse, Underway, NotCopiedYet) as error:
             return {"outcome": "deferred", "reason": error.message, "hint": error.hint}
         except GatewayAway as error:
             return put_off(error)
@@ -57,7 +57,8 @@ def roll_over(tools: Tools, row: Row) -> Entry:
     store, entry = current(open_stores(tools.context.config), row["agent"], row["session_key"], session_id)
     require_idle(for_session(tools.context.config, entry.agent, entry.key), tools.gateway, store, entry)
     if journal is None:
-        coverage = require_coverage(tools.context.home, tools.catalog, store, entry.transcript)
+        config = for_session(tools.context.config, entry.agent, entry.key)
+        coverage = require_coverage(tools.context.home, config, tools.catalog, store, entry.transcript)
         journal = open_window(tools, make_map(tools, entry, coverage.last_event_id))
     return finish(tools, journal)
 
@@ -91,5 +92,5 @@ def rehearse(tools: Tools, row: Row) -> Entry:
     require_idle(config, tools.gateway, store, entry)
     if journal is not None:
         return {"outcome": "nothing", "words": f"would go on with rollover {journal.rollover_id}"}
-    require_coverage(tools.context.home, tools.catalog, store, entry.transcript)
+    require_coverage(tools.context.home, config, tools.catalog, store, entry.transcript)
     return {"outcome": "nothing", "words": f"would roll it over ({config.rollover.mode})"}

@@ -103,7 +103,12 @@ def stays_quiet_until(home: Home, config: Config, state: State, sample: Sample, 
     if health_file.read(home).problems:  # that one is over shows in a look
         return 0
     rests = sample.rests if config.archive.idle_seconds else []
-    return quiet_until(state.sessions.values(), rests, config, now + LOOK_AGAIN_MS)
+    latest = now + LOOK_AGAIN_MS
+    if config.copies:
+        from moon.copies.copy_due import copy_due_at
+
+        latest = min(latest, copy_due_at(home, config, now) or latest)
+    return quiet_until(state.sessions.values(), rests, config, latest)
 
 
 def _audit(home: Home, action: str, outcome: str, **more: Any) -> None:

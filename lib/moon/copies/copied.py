@@ -1,0 +1,50 @@
+"""Which archives are in the copies, told without asking them: from the records and the lines of the ledger behind them.
+
+A part of the ledger is put only after the files that its lines name, so what stands in no later line, and is not
+missing, is in the copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moon.config import Config
+from moon.copies.copy_record import read_record
+from moon.copies.copy_settings import copies_of
+from moon.paths import Home
+from moon.vault.ledger import Ledger
+from moon.vault.standing import kept_of
+
+
+def not_copied(home: Home, config: Config, archive_paths: Iterable[str]) -> dict[str, list[str]]:
+    """By the URL of each copy that lacks any of these files of the archive: those that it lacks.
+
+    `archive_paths` are relative to MOON_HOME, of files that stand (`Standing.files`, `Catalog.segments`) or of what was
+    set aside. Empty when every copy has all of them, and when no copies are configured.
+    """
+    wanted = list(archive_paths)
+    found: dict[str, list[str]] = {}
+    for settings in copies_of(config):
+        record = read_record(home, settings.url)
+        lacking = wanted if record is None else _lacking(home, wanted, record.ledger_end, set(record.missing))
+        if lacking:
+            found[settings.url] = lacking
+    return found
+
+
+def _lacking(home: Home, wanted: list[str], end: int, missing: set[str]) -> list[str]:
+    ledger = Ledger(home.ledger)
+    if end > ledger.size():
+        return wanted
+    later = set(missing)
+    for line in ledger.read(end):
+        record = line.record
+        if record is None:
+            continue
+        if record.get("kind") in ("archive", "pack"):
+            later.add(record["archive_path"])
+        elif record.get("kind") == "retired" and record.get("kept"):
+            later.add(kept_of(record)["archive_path"])
+        elif record.get("kind") == "aside":
+            later.add(f"archives/quarantine/{record['sha256']}.bin")
+    return [path for path in wanted if path in later]
