@@ -52,7 +52,7 @@ from moon.vault.ledger import Ledger  # noqa: E402
 from moon.vault.verify import verify  # noqa: E402
 
 STEP_MS = 30_000
-REST_TICKS = 45
+REST_TICKS, REST_MS = 14, 600_000
 FAULTY = 0.25
 MOST_LIVE = 8
 QUIET_TICKS = 40
@@ -176,10 +176,13 @@ class Soak:
             self.tick(number, fault)
             if number % QUIET_TICKS == QUIET_TICKS - 1:
                 self.store.forget(self.archived.events)
-        for session in list(self.store.live.values()):
-            session.until, session.talks = ticks + REST_TICKS, False
-        for number in range(ticks, ticks + REST_TICKS):
-            self.tick(number, "", evening=number > ticks + REST_TICKS // 2)
+        self.rest(ticks)
+
+    def rest(self, number: int) -> None:
+        """Nothing happens any more, until nothing is left to do."""
+        for left in reversed(range(REST_TICKS)):
+            self.now += REST_MS - STEP_MS
+            self.tick(number + REST_TICKS - left, "", evening=left < REST_TICKS // 3)
 
     def live(self, number: int) -> None:
         """What happens in the stores until the next tick."""
@@ -216,14 +219,14 @@ class Soak:
 
     # --- one tick
 
-    def tick(self, number: int, fault: str, *, evening: bool = False) -> None:
-        """One tick under a fault, and what it left behind."""
+    def tick(self, number: int, fault: str, *, dies_at: int | None = None, evening: bool = False) -> None:
+        """One tick under a fault, and what it left behind. `dies_at`: at which step of it (else drawn)."""
         self.now += STEP_MS
         self.seen.faults.update([fault] if fault else [])
         active = [session.key for session in self.store.live.values()] if fault == "run in progress" else []
         resets = self._resets(active)
         with ExitStack() as stack:
-            environment = self._prepare(fault, active, stack)
+            environment = self._prepare(fault, active, dies_at, stack)
             code, cpu, memory, errors = self._start(environment)
         # Whoever is at it in the gateway still belongs to this tick.
         self.store.observe_all()
@@ -237,7 +240,7 @@ class Soak:
         if self._resets(active) != resets:
             self.seen.broken.append(f"tick {number}: a run was interrupted by a reset")
 
-    def _prepare(self, fault: str, active: list[str], stack: ExitStack) -> dict[str, str]:
+    def _prepare(self, fault: str, active: list[str], dies_at: int | None, stack: ExitStack) -> dict[str, str]:
         """Set the stage; the tick's environment."""
         plan = {**GATEWAY.get(fault, {}), "active": active}
         Path(self.moon.extra["FAKE_OPENCLAW"]).write_text(json.dumps(plan))
@@ -247,7 +250,7 @@ class Soak:
         if fault in DYING:
             environment.update(
                 MOON_PYTHON=str(self.moon.folder / "python"),
-                DIES_AT=str(int(self.dice.expovariate(1 / 120))),
+                DIES_AT=str(int(self.dice.expovariate(1 / 120)) if dies_at is None else dies_at),
                 DIES_OF=DYING[fault],
                 DIES_NOTE=str(self.moon.folder / "left"),
             )

@@ -163,6 +163,28 @@ class LivingStore:
             rows = connection.execute(sql, (session_id,)).fetchall()
         return [text.encode() if text is not None else zstandard.decompress(packed) for text, packed in rows]
 
+    def anywhere(self, agent: str, session_id: str) -> set[bytes]:
+        """The events of a session in whatever form its store keeps them."""
+        store = self.stores[agent]
+        if isinstance(store, JsonlStoreBuilder):
+            return {
+                line for path in store.folder.glob(f"{session_id}.jsonl*") for line in path.read_bytes().splitlines()
+            }
+        found = set(self.stored(agent, session_id))
+        with closing(store.connect()) as connection:
+            for (blob,) in connection.execute(
+                "SELECT archive_blob FROM session_transcript_archives WHERE session_id = ?", (session_id,)
+            ):
+                found.update(zstandard.decompress(blob).splitlines())
+            for blob, name in connection.execute(
+                "SELECT archive_blob, archive_name FROM session_transcript_cold_archives WHERE session_id = ?",
+                (session_id,),
+            ):
+                packed = blob or (store.main_file.parent.parent / "sessions" / "cold" / name).read_bytes()
+                rows = map(json.loads, zstandard.ZstdDecompressor().decompressobj().decompress(packed).splitlines())
+                found.update(row["row"]["event_json"].encode() for row in rows if row["kind"] == "event")
+        return found
+
     def observe(self, session: Live) -> None:
         """Note what a transcript holds now."""
         own = self.said.setdefault((session.agent, session.session_id), {})
