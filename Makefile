@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway soak fuzz bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -89,10 +89,17 @@ attack-gateway: venv ## The same on the real OpenClaw: kills around prune and ro
 	$(PY) tests/attack/transcripts.py --seed $(SEED) --count 0 --real 12
 	$(PY) tests/attack/rollover.py --seed $(SEED) --kills $(or $(KILLS),200) --runs $(or $(RUNS),100)
 
+attack-races: SEED := $(or $(SEED),$(shell date +%s))
+attack-races: venv ## Everything at once: OpenClaw between any two stations, two timers and hands, recall beside a rebuild (REAL=1)
+	$(if $(REAL),$(PY) tests/e2e/install.py)
+	@echo "make attack-races SEED=$(SEED)"
+	$(PY) tests/attack/races.py --seed $(SEED) --seconds $(or $(SECONDS),30) $(if $(REAL),--real)
+
 soak: SEED := $(or $(SEED),$(shell date +%s))
-soak: venv ## A day of ticks on living stores with random faults, counted at the end (TICKS=2880 SEED=…, REPORT=folder)
+soak: venv ## A day of ticks on living stores with random faults, counted at the end (TICKS=2880 SEED=… REPORT=folder; REAL=1 MINUTES=15)
 	@echo "make soak SEED=$(SEED)"
-	$(PY) tests/attack/soak.py --ticks $(or $(TICKS),2880) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
+	$(if $(REAL),$(PY) tests/e2e/install.py && $(PY) tests/attack/real_soak.py --seed $(SEED) --minutes $(or $(MINUTES),15))
+	$(if $(REAL),,$(PY) tests/attack/soak.py --ticks $(or $(TICKS),2880) --seed $(SEED) $(if $(REPORT),--report $(REPORT)))
 
 fuzz: venv ## Coverage-guided fuzzing of what reads events, questions, documents, secrets, the ledger (MINUTES=20 each; SEED, TARGETS)
 	$(PIP) -e '.[fuzz]'

@@ -29,7 +29,7 @@ from moon.vault.catalog import open_catalog
 from moon.vault.restore import restore
 from moon.vault.verify import verify
 
-STEPS = 14
+STEPS = 12
 NUMBERS = st.integers(0, 1 << 16)
 WAYS = ("delete", "put_away", "go_cold", "reset", "other_id")
 DEATHS = ("kill -9", "disk full", "I/O error")
@@ -174,5 +174,5 @@ class WholeLife(RuleBasedStateMachine):
             self.stack.close()
 
 
-WholeLife.TestCase.settings = settings(examples(4), stateful_step_count=STEPS)
+WholeLife.TestCase.settings = settings(examples(3), stateful_step_count=STEPS)
 TestWholeLife = WholeLife.TestCase
