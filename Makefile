@@ -116,10 +116,10 @@ bench-distill: venv ## What distillers keep of planted facts and of long chats (
 	$(if $(DATA),$(PY) tests/bench/bench_memory.py $(if $(QUICK),--quick) $(DATA))
 
 bench-recall: venv ## How often the right message comes back for a question (DATA="a.json b.json")
-	$(PY) tests/bench/bench_recall.py
+	PYTHONPATH=. $(PY) tests/bench/bench_recall.py
 
 bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=…, EVENTS=1000000)
-	$(PY) tests/bench/bench_recall_speed.py
+	PYTHONPATH=. $(PY) tests/bench/bench_recall_speed.py
 
 docs: $(VENV)/.core ## Write what is rendered: moon.yaml.example, docs/configuration.md, docs/troubleshooting.md
 	$(PY) -E -s lib/launch.py docs

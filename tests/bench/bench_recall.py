@@ -1,13 +1,14 @@
 """How often recall brings back the right message (`make bench-recall DATA="a.json b.json"`).
 
 Each file is a set of conversations in the form of LoCoMo: sessions of turns, questions with the turns that answer
-them; a turn may carry a `role` (user, assistant, toolResult, toolCall). A set is written as an OpenClaw store, one
-agent a conversation, and goes through the real moon-archive and moon-index; each question goes to the real moon-
-recall as it stands, once within its own agent and once over all (pooled). Beside it stands plain FTS5 on the same
-texts in the same run: `porter unicode61`, all words of the question joined by OR, ordered by `bm25()`.
+them; a turn may carry a `role` (user, assistant, toolResult, toolCall). A folder is a set of written conversations
+(`written_sets.py`). A set is written as an OpenClaw store, one agent a conversation, and goes through the real
+moon-archive and moon-index; each question goes to the real moon-recall as it stands, once within its own agent and
+once over all (pooled). Beside it stands plain FTS5 on the same texts in the same run: `porter unicode61`, all words of
+the question joined by OR, ordered by `bm25()`.
 
 A hit on a turn means the event of that turn itself; neighbours do not count. A session counts by the order in which the
-results first name it. Misses go into a file, to be read by people. The data itself is never part of this repository.
+results first name it. Misses go into a file, to be read by people. The data of others is never part of this repository.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.bench.written_sets import read_set
 
 ROOT = Path(__file__).resolve().parents[2]
 UNANSWERABLE = 5
@@ -311,6 +314,14 @@ def misses(name: str, measured: list[Measured]) -> Iterator[dict[str, Any]]:
             }
 
 
+def load(path: Path) -> list[dict[str, Any]]:
+    """The conversations of a file, or of a folder of written ones."""
+    if path.is_dir():
+        return read_set(path)
+    samples: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return samples
+
+
 def bench(paths: list[Path], misses_path: Path) -> None:
     """Measure each set, print its table, write the misses; the last line is the smallest lead."""
     smallest: list[tuple[float, str]] = []
@@ -318,7 +329,7 @@ def bench(paths: list[Path], misses_path: Path) -> None:
     for path in paths:
         print(f"\n{path.stem}: ", end="", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            measured = measure(json.loads(path.read_text(encoding="utf-8")), Path(folder))
+            measured = measure(load(path), Path(folder))
         report(measured)
         smallest += leads(path.stem, measured)
         missed += misses(path.stem, measured)

@@ -223,8 +223,8 @@ def test_words_that_are_left_out_may_be_numbers(moon: Moon) -> None:
     ("arguments", "said"),
     [
         (["lantern", "--agent", "nosuch"], "no agent 'nosuch', only main"),
-        (["lantern", "--role", "pope"], "no message at all lies within these limits"),
-        (["lantern", "--session", "nosuch"], "no message at all lies within these limits"),
+        (["lantern", "--role", "usr"], "no message has the role usr; there are user, assistant"),
+        (["lantern", "--session", "nosuch"], "there is no session 'nosuch'; "),
         (["zzzzqqq"], "try other or fewer words"),
         (["lantern", "--pick", "99"], "there is no result 99"),
     ],

@@ -345,3 +345,40 @@ def test_the_first_and_the_latest_of_equals(index: TextIndexWriter, ask: Ask, wo
 def test_a_rule_of_the_user_stands_above_talk(index: TextIndexWriter, ask: Ask, rule: str) -> None:
     add(index, "rule", [rule, "I will.", "We are at the harbour, are we not.", "Yes, the harbour."])
     assert ask("how deep is the harbour?")[0] == "rule-0"
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("Geschirrspülmaschine", "Die Spülmaschine ist kaputt, sagt der Monteur, und das Sieb ist es auch."),
+        ("testkörningen", "Der Test ist kaputt, sagt der Monteur."),
+        ("Arbeitszimmertür", "Die Arbeit in der Wohnung ist getan."),
+        ("Veterinär", "Das Veterinäramt ist heute zu, sagt der Monteur."),
+    ],
+)
+def test_parts_and_kin_of_a_word_that_the_archive_does_not_know(
+    index: TextIndexWriter, ask: Ask, word: str, text: str
+) -> None:
+    add(index, "a", ["Das ist nicht so gut, aber es geht mir heute gut.", text])
+    assert ask(word)[0] == "a-1"
+
+
+def test_a_mistyped_word_is_told_with_a_word_of_the_archive(index: TextIndexWriter) -> None:
+    add(index, "a", ["The lighthouses are far away."])
+    found = embedded.search(index, "lighthuoses", Filters(), Calendar(0, "UTC"))
+    assert found.notes == ("nothing for 'lighthuoses'; searched for words like it: lighthouses",)
+
+
+def test_a_phrase_is_found_however_old_it_is_or_the_answer_says_how_far_it_looked(
+    index: TextIndexWriter, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(index, "old", ["the green harbour"])
+    for day in range(4):
+        add(index, f"new{day}", ["green is the harbour"] * 60, f"2026-02-0{day + 1}")
+    assert ask('"green harbour"') == ["old-0"]
+    monkeypatch.setattr("moon.fulltext.index_reader.READ_FOR_PHRASES", 100)
+    monkeypatch.setattr("moon.recall.embedded.READ_FOR_PHRASES", 100)
+    notes = embedded.search(index, '"green harbour"', Filters(), Calendar(0, "UTC")).notes
+    assert notes == (
+        "the exact phrase is not in the newest 100 messages that have its words; its words were searched for",
+    )

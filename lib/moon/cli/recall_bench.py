@@ -38,7 +38,7 @@ def print_bench(home: Home, config: Config, count: int, seed: int, *, as_json: b
 
 def _verdict(found: Outcome) -> str:
     if not found.rows:
-        return "nothing is indexed yet: run `moon-archive --all` and `moon-index`"
+        return "nothing is indexed yet: run `moon-archive --all`, then `moon-index --all`"
     if not found.kinds:
         return f"none of {counted(found.rows, 'indexed row')} has enough words to ask for it"
     lead, column, kind = smallest_lead(found)

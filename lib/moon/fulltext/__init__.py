@@ -3,7 +3,7 @@
 Derived: `moon-index --rebuild` makes it again. `moon-index` writes, everything else reads.
 """
 
-from moon.fulltext.engine import IndexWriter, Moved, SearchIndex
+from moon.fulltext.engine import READ_FOR_PHRASES, IndexWriter, Moved, SearchIndex
 from moon.fulltext.index_reader import TextIndex, open_reader
 from moon.fulltext.index_rows import (
     EventPlace,
@@ -21,6 +21,7 @@ from moon.fulltext.index_rows import (
 from moon.fulltext.index_writer import TextIndexWriter, open_next, open_writer, rebuilding, take_place
 
 __all__ = [
+    "READ_FOR_PHRASES",
     "EventPlace",
     "Filters",
     "IndexBusy",

@@ -9,11 +9,14 @@ Row numbers carry meaning, the same in each (see `index_database`): agent, episo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from moon.fulltext.index_rows import EventPlace, Filters, MessageRow, Place, SegmentSource, Shape, StoredRow
+
+# So many rows with all words of a phrase are read to see whether they hold it, the newest first.
+READ_FOR_PHRASES = 100_000
 
 
 class Moved(NamedTuple):
@@ -72,6 +75,12 @@ class SearchIndex(Protocol):
         """Stems that may be `word` with so many slips, its first letter trusted, with the number of rows they stand
         in; others may be among them.
         """
+
+    def known(self, terms: Collection[str]) -> set[str]:
+        """Those of these terms that some row has; an engine that cannot tell cheaply says all of them."""
+
+    def beginning(self, start: str, limit: int) -> list[tuple[str, int]]:
+        """Terms that begin so, with the number of rows they stand in; an engine that cannot tell cheaply says none."""
 
     # rows
 

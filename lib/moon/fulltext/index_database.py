@@ -116,7 +116,7 @@ def _connected(path: Path, writable: bool, timeout: float) -> sqlite3.Connection
     if writable:
         _touch_private(path)
     elif not _is_there(path):
-        raise IndexMissing("no index yet", path=str(path), hint="run `moon-index`; `moon-archive --all` comes first")
+        raise IndexMissing("no index yet", path=str(path), hint="run `moon-archive --all`, then `moon-index --all`")
     mode = "rw" if writable else "ro"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     # `check_same_thread=False`: the MCP server answers from a worker thread, one query at a time.
@@ -153,7 +153,7 @@ def _check(connection: sqlite3.Connection, path: Path, *, may_create: bool) -> N
         _create(connection)
         return
     if empty:
-        raise IndexMissing("the index is empty", path=str(path), hint="run `moon-index`")
+        raise IndexMissing("the index is empty", path=str(path), hint="run `moon-index --all`")
     if application != APPLICATION:
         raise IndexCorrupt(
             "this file is not Moon's index", path=str(path), hint="move it away and run `moon-index --rebuild`"

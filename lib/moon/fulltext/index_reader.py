@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from moon.clock import format_ms
+from moon.fulltext.engine import READ_FOR_PHRASES
 from moon.fulltext.event_ids import Stored, beginning, shown, stored
 from moon.fulltext.expression import Terms, with_phrase
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_SHIFT, VERSION, connect, corrupt, translated
@@ -26,8 +27,7 @@ EPISODE_MESSAGES = "episode CROSS JOIN message ON message.id BETWEEN episode.id 
 # The guard's probe: so many rows of a segment, each looked for by so many of its longest terms.
 FINDABLE_ROWS = 5
 FINDABLE_TERMS = 4
-# So many rows with all words of a phrase are read to see whether they hold it, the newest first.
-READ_FOR_PHRASES = 10_000
+# Rows that may hold a phrase are read so many at a time.
 READ_AT_ONCE = 100
 # So many stems are looked at for one that was mistyped.
 LOOKED_AT = 20_000
@@ -363,6 +363,15 @@ class TextIndex:
         """
         found = self.vocabulary(word[0], chr(ord(word[0]) + 1), LOOKED_AT)
         return [(other, rows) for other, rows in found if abs(len(other) - len(word)) <= slips]
+
+    def known(self, terms: Collection[str]) -> set[str]:
+        """Those of these terms that some row has."""
+        marks = ",".join("?" * len(terms))
+        return {row[0] for row in self._rows(f"SELECT term FROM vocabulary WHERE term IN ({marks})", [*terms])}
+
+    def beginning(self, start: str, limit: int) -> list[tuple[str, int]]:
+        """Terms that begin so, with the number of rows they stand in."""
+        return self.vocabulary(start, f"{start}\U0010ffff", limit)
 
     def vocabulary(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
         """Stems between two texts with the number of rows they stand in."""

@@ -54,6 +54,12 @@ class Gathered:
         # In about how many of the rows in scope the common ones stand.
         self.common: dict[str, float] = {}
 
+    @property
+    def has_words(self) -> bool:
+        """Has any row a word of the question itself, not only one that is related to it?"""
+        own = (1 << len(self.terms)) - 1
+        return any(bits & own for bits in self.hits.values())
+
     def mark(self, ids: Iterable[int], bit: int) -> None:
         """Note that these rows have what the bit stands for."""
         hits = self.hits

@@ -22,8 +22,8 @@ def _cues(listed: str) -> tuple[str, ...]:
 
 # Something failed.
 _FAILURES = _cues(
-    """error errors fail* wrong crash* complain* object_to objected_to reject* refus* broke* exception exceptions die
-    died dies problem problems missing abort* could_none could_not couldn
+    """error errors fail* wrong crash* complain* object_to objected_to reject* refus* broke* exception exceptions died
+    problem problems missing abort* could_none could_not couldn
     fehler* scheiter* fehlgeschlagen schief* absturz* abgesturzt erreur* echou* echec plante errores fallo fallaba
     fallado fracas* errore errori fallit* guast* erro erros falh* fout fouten mislukt* blad bledu bledem chyb* felet
     ошибк* сбой сбоя упал помилк* hata hatasi エラー 失敗 错误 失败 报错 오류 에러 실패 त्रुटि خطا فشل שגיא* נכשל σφαλμα*
@@ -51,6 +51,14 @@ _OUTPUT = _cues(
     ausgegeben ausgabe meldete meldung zeigte affich* sortie mostr* salida stampat* saida uitvoer вывел* вывод*
     показал* 出力 表示 输出 显示 출력"""
 )
+# A number or a time, in languages other than English (whose answers are known better, see `answers.py`).
+_AMOUNTS = _cues(
+    """wie_viel* wieviel* wann wie_lange wie_hoch wie_gross combien quand cuanto cuanta cuantos cuantas cuando quanto
+    quanta quanti quante quantos quantas quando hoeveel wanneer hur_mycket hur_manga nar hvor_mange hvornar ile kiedy
+    kolik kdy сколько когда скільки коли ποσ* ποτε כמה מתי كم متى چند কত কখন எவ்வளவு எத்தனை எப்போது เท่าไร
+    เท่าไหร่ กี่ bao_nhieu may_gio khi_nao luc_nao berapa kapan 몇 얼마 언제 多少 几 什么时候 いくつ いくら いつ 何時 何個
+    कितन* कब kac ne_zaman"""
+)
 _FIRST = _cues(
     """first initial* original* at_the_start earliest at_the_beginning began zuerst anfangs ursprunglich* erste ersten
     d_abord premier* al_principio primer* all_inizio per_prima per_primo no_inicio eerste сначала перв* 最初 처음 ilk"""
@@ -63,13 +71,12 @@ _LAST = _cues(
 # How a sentence begins that lays down what is to be done from now on.
 _STANDING = _cues(
     """always never from_now_on in_future in_the_future whenever remember_to remember_that make_sure_to
-    immer niemals nie ab_jetzt ab_sofort in_zukunft kunftig denk_daran toujours jamais desormais siempre nunca
-    a_partir_de_ahora recuerda sempre mai ricorda a_partir_de_agora altijd nooit vanaf_nu всегда никогда впредь
-    отныне zawsze nigdy od_teraz her_zaman asla bundan_sonra 以后 从现在起 总是 今後は これからは 必ず 앞으로 항상 절대
-    हमेशा अब_से دائما من_الان_فصاعدا"""
+    immer niemals ab_jetzt ab_sofort in_zukunft kunftig denk_daran toujours desormais siempre a_partir_de_ahora
+    recuerda sempre ricorda a_partir_de_agora altijd vanaf_nu всегда впредь отныне zawsze od_teraz her_zaman asla
+    bundan_sonra 以后 从现在起 总是 今後は これからは 必ず 앞으로 항상 절대 हमेशा अब_से دائما من_الان_فصاعدا"""
 )
 _PLEASE = _cues("please bitte por_favor per_favore s_il_te_plait alsjeblieft пожалуйста")
-STANDING_WORDS = 40
+STANDING_WORDS = range(4, 41)
 _SENTENCES = re.compile(r"[.!?\n。！？।]+\s*")
 
 
@@ -92,6 +99,7 @@ class Wanted:
         self.command = _has(asked, _COMMANDS) or asked.replace(" exactly ", " ").startswith(_HOW)
         self.call = self.command or _has(asked, _CALLS)
         self.output = not self.command and _has(asked, _OUTPUT)
+        self.amount = _has(asked, _AMOUNTS)
         self.order = -1 if _has(asked, _FIRST) else int(_has(asked, _LAST))
 
 
@@ -121,7 +129,7 @@ def runs_command(row: StoredRow) -> bool:
 
 def is_standing(row: StoredRow, size: int) -> bool:
     """Is this a short message in which a user lays down a rule (`Always …`, `From now on …`)?"""
-    if row.role != "user" or size > STANDING_WORDS:
+    if row.role != "user" or size not in STANDING_WORDS:
         return False
     sentences = (_behind(spaced(each), _PLEASE) for each in _SENTENCES.split(fold(row.text)))
     return any(each.startswith(_STANDING) for each in sentences)

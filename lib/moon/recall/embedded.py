@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-from moon.fulltext import Filters, Place, SearchIndex
-from moon.recall import typos
+from moon.fulltext import READ_FOR_PHRASES, Filters, Place, SearchIndex
+from moon.recall import typos, unknown
 from moon.recall.candidates import Gathered, gather
 from moon.recall.dates import Calendar, spans
-from moon.recall.question import Query, Term, parse
+from moon.recall.question import Query, Term, parse, quoted
 from moon.recall.rank import Chosen, Scored, choose, score, session_scores
 from moon.recall.recall_types import Hit
 
@@ -37,15 +37,16 @@ def search(
     index: SearchIndex, text: str, filters: Filters, calendar: Calendar, meaning: Meant | None = None
 ) -> Searched:
     """Look a question up; every row that may answer it, best first. Raises what `meaning` does."""
-    query = parse(text, index.languages())
+    languages = index.languages()
+    query = unknown.widened(index, parse(text, languages), languages)
     filters = merged(filters, query)
     notes = list(query.notes)
     found = _look(index, query, filters, calendar)
     if not found.hits and not any(found.dated) and query.required:
-        query = query._replace(required=(), terms=_spelled_out(query, index.languages()))
-        notes.append("no message holds the exact phrase; its words were searched for")
+        notes.append(f"{_no_phrase(index, query, filters)}; its words were searched for")
+        query = query._replace(required=(), terms=_spelled_out(query, languages))
         found = _look(index, query, filters, calendar)
-    if not found.hits and not any(found.dated):
+    if not found.has_words and not any(found.dated):
         query, guessed = typos.corrected(index, query)
         notes += guessed
         found = _look(index, query, filters, calendar) if guessed else found
@@ -75,6 +76,15 @@ def _years(index: SearchIndex) -> tuple[int, ...]:
     """The calendar years that a month without a year can mean: the latest ones with messages."""
     first, last = (datetime.fromtimestamp(each / 1000, tz=timezone.utc).year for each in index.time_range())
     return tuple(range(max(first, last - MAX_YEARS), last + 1)) if last > 1970 else ()
+
+
+def _no_phrase(index: SearchIndex, query: Query, filters: Filters) -> str:
+    """That no message holds a phrase, as far as that is known."""
+    for term in query.terms:
+        having = " AND ".join(quoted(word) for word in dict.fromkeys(term.sequence))
+        if having and len(index.matches(having, filters, READ_FOR_PHRASES)) >= READ_FOR_PHRASES:
+            return f"the exact phrase is not in the newest {READ_FOR_PHRASES:,} messages that have its words"
+    return "no message holds the exact phrase"
 
 
 def _spelled_out(query: Query, languages: Sequence[str]) -> tuple[Term, ...]:

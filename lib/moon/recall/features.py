@@ -251,7 +251,7 @@ class Reader:
             exact / self.scales.total,
             max((self._of(other, around) for other in after), default=0.0),
             max((own * brief for own, brief in said), default=0.0),
-            said[0][0] if said and shape.role == "toolResult" else 0.0,
+            said[0][0] if said and shape.role == "toolResult" and around.shapes[before[0]].role != "user" else 0.0,
             self._earlier(bits, before, after, around),
             sessions.best.get(session, 0.0),
             sessions.words.get(session, 0.0),
@@ -291,7 +291,7 @@ class Reader:
             asks,
             self._speaker(row),
             self._date(row.at),
-            brief * sum(1 for answer in self.expected if answer.search(text)) if brief > LEAST_BRIEF else 0.0,
+            brief * self._signs(text) if brief > LEAST_BRIEF else 0.0,
             self._failure(row, brief),
             float(self.wanted.command and runs_command(row)),
             float(self.wanted.output and row.role == "toolResult"),
@@ -351,6 +351,11 @@ class Reader:
     def _date(self, at: int) -> float:
         spans = zip(self.found.spans, self.found.span_rarity, strict=True)
         return max((rare * span.closeness(at) for span, rare in spans), default=0.0)
+
+    def _signs(self, text: str) -> int:
+        """How many signs there are of the kind of answer that is asked for."""
+        amount = self.wanted.amount and _DIGIT.search(text) is not None
+        return amount + sum(1 for answer in self.expected if answer.search(text))
 
     def _failure(self, row: StoredRow, brief: float) -> float:
         """How likely a row shows the failure that is asked for: what a tool prints does so at any length."""

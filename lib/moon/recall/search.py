@@ -107,20 +107,9 @@ class Recall:
             return ask()
 
     def _tried(self, found: embedded.Searched) -> Iterator[str]:
-        """What was looked for, and what to try instead."""
-        if not found.query.terms:
-            yield "the query holds no word to search for"
-            return
-        yield f"searched for: {', '.join(term.text for term in found.query.terms)}"
-        agents = self.index.agents()
-        if not agents:
-            yield "nothing is indexed yet: run `moon-archive --all` and `moon-index`"
-        elif found.filters.agent is not None and found.filters.agent not in agents:
-            yield f"there is no agent {found.filters.agent!r}, only {', '.join(sorted(agents))}"
-        elif not self.index.has_any(found.filters):
-            yield "no message at all lies within these limits (agent, session, role, tool, time)"
-        else:
-            yield "nothing found; try other or fewer words, or drop limits such as --agent or --since"
+        from moon.recall.nothing import tried
+
+        return tried(self.home, self.index, found.query, found.filters)
 
     def _is_qmd_wanted(self, has_room: bool) -> bool:
         """QMD takes longer to start than a whole embedded answer, so by itself (`auto`) it is asked only when that

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from moon.fulltext import SearchIndex
-from moon.fulltext.languages import stem
+from moon.fulltext import Filters, SearchIndex
+from moon.fulltext.languages import stem, term_places
+from moon.fulltext.words import fold
 from moon.recall.question import Query, Term, quoted
 
 LEAST_CHARS = 4
@@ -17,7 +18,8 @@ def corrected(index: SearchIndex, query: Query) -> tuple[Query, list[str]]:
     for term in query.terms:
         near = _near(index, stem(term.text)) if len(term.text) >= LEAST_CHARS and not term.sequence else []
         if near:
-            notes.append(f"nothing for {term.text!r}; searched for words like it: {', '.join(near)}")
+            shown = dict.fromkeys(_spelled(index, each) for each in near)
+            notes.append(f"nothing for {term.text!r}; searched for words like it: {', '.join(shown)}")
             term = _widened(term, near)
         terms.append(term)
     return query._replace(terms=tuple(terms)), notes
@@ -26,6 +28,15 @@ def corrected(index: SearchIndex, query: Query) -> tuple[Query, list[str]]:
 def _widened(term: Term, near: list[str]) -> Term:
     match = " OR ".join([term.match, *(quoted(each) + "*" for each in near)])
     return term._replace(match=match, stems=term.stems | frozenset(near))
+
+
+def _spelled(index: SearchIndex, term: str) -> str:
+    """A word of the archive that is stored as this term."""
+    for row in index.rows(index.matches(quoted(term), Filters(), 1)):
+        for place in term_places(row.text, row.language):
+            if place.word == term:
+                return fold(row.text[place.start : place.end])
+    return term
 
 
 def _near(index: SearchIndex, word: str) -> list[str]:

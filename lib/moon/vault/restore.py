@@ -53,9 +53,9 @@ def find_archived(catalog: Catalog, name: str, agent: str = "") -> list[tuple[st
         return found
     from moon.schema import nearest
 
-    close = nearest(name, [text for each in catalog.sessions() for text in each[1:] if text])
+    close = nearest(name, [text for each in catalog.sessions() if agent in ("", each[0]) for text in each[1:] if text])
     raise SessionUnknown(
-        f"no archive of a session {name!r}",
+        f"no archive of a session {name!r}" + (f" of agent {agent!r}" if agent else ""),
         path=str(catalog.home.ledger),
         hint=f"did you mean {close}?" if close else "`moon-archive --list` names the sessions that have archives",
     )
