@@ -27,6 +27,7 @@ from statistics import median
 from typing import Any
 
 from bench_recall import ROOT, Moon, header, questions, turns
+from measure import REAL as PROGRAMS
 
 AGENTS = 10
 SESSION_EVENTS = 200
@@ -52,7 +53,6 @@ SYLLABLES = (
     "zar",
 )
 MADE_UP = 60_000
-PROGRAMS = ROOT / ".cache" / "openclaw" / "node_modules" / ".bin"
 
 
 class Weaver:

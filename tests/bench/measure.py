@@ -9,12 +9,19 @@ import shutil
 import sqlite3
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPO))
+
+from tests.e2e.install import bin_dir  # noqa: E402
+
+# The real OpenClaw and QMD, once `make e2e` has installed them.
+REAL = bin_dir()
 RECORDED = REPO / "tests" / "recorded" / "sqlite"
 WORDS = (
     "the",

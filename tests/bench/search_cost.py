@@ -9,11 +9,10 @@ from pathlib import Path
 
 from archive_cost import KEY, SESSION, make_sqlite, speed
 from figures import Figure, times
-from measure import REPO, Cost, environment, median, run
+from measure import REAL, REPO, Cost, environment, median, run
 from woven_text import Weaver
 
 PYTHON = str(REPO / ".venv" / "bin" / "python")
-REAL = REPO / ".cache" / "openclaw" / "node_modules" / ".bin"
 ASKED = "archive segment ledger"
 FTS5 = (
     "import sqlite3, sys\n"

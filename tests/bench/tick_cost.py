@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 
 from figures import Curve, Figure, times
-from measure import REPO, Cost, add_session, environment, median, run, sqlite_store
+from measure import REAL, REPO, Cost, add_session, environment, median, run, sqlite_store
 
 PYTHON = str(REPO / ".venv" / "bin" / "python")
 TICK = [str(REPO / "bin" / "moon-sample")]
 # More transcripts than this are not archived first, which would take longer than all that is measured.
 TRANSCRIPTS = 1_000
-REAL = REPO / ".cache" / "openclaw" / "node_modules" / ".bin"
 
 
 def prepare(folder: Path, sessions: int) -> Path:

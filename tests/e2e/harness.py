@@ -72,6 +72,8 @@ class OpenClaw:
     def __enter__(self) -> OpenClaw:
         self.configure()
         self.start_gateway()
+        # 2026.6.9 grants a device the rights of its first call; of the calls here this one needs the most.
+        self.run("sessions", "compact", "agent:main:nobody", "--json")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -219,9 +221,18 @@ class OpenClaw:
         with closing(sqlite3.connect(f"file:{self.database(agent)}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, values).fetchall()
 
+    def sessions_dir(self, agent: str = "main") -> Path:
+        """The JSONL store of one agent."""
+        return self.state / "agents" / agent / "sessions"
+
     def entry(self, key: str = "agent:main:main") -> dict[str, Any]:
-        """The session row's `entry_json`."""
-        rows = self.query("SELECT entry_json FROM session_nodes WHERE session_key = ?", key, agent=key.split(":")[1])
+        """What the store says of a session, in either generation."""
+        agent = key.split(":")[1]
+        if not self.database(agent).exists():
+            listed = json.loads((self.sessions_dir(agent) / "sessions.json").read_bytes())
+            kept: dict[str, Any] = listed[key]
+            return kept
+        rows = self.query("SELECT entry_json FROM session_nodes WHERE session_key = ?", key, agent=agent)
         if not rows:
             raise OpenClawFailed(f"no session {key!r} in the store")
         entry: dict[str, Any] = json.loads(rows[0][0])
@@ -229,8 +240,12 @@ class OpenClaw:
 
     def event_lines(self, session_id: str, agent: str = "main") -> list[bytes]:
         """The exact bytes of every event of one session, in order."""
+        if not self.database(agent).exists():
+            return (self.sessions_dir(agent) / f"{session_id}.jsonl").read_bytes().splitlines()
+        columns = self.query("SELECT name FROM pragma_table_info('transcript_events')", agent=agent)
+        packed = "event_zstd" if ("event_zstd",) in columns else "NULL"  # since 2026.9
         rows = self.query(
-            "SELECT event_json, event_zstd FROM transcript_events WHERE session_id = ? ORDER BY seq",
+            f"SELECT event_json, {packed} FROM transcript_events WHERE session_id = ? ORDER BY seq",
             session_id,
             agent=agent,
         )

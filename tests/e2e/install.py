@@ -4,18 +4,19 @@ Promise: afterwards `bin_dir()` holds `openclaw`, `qmd` and a Node that is new e
 versions named here. What is already there is left alone, so a second call costs milliseconds. Needs a system
 `node` and `npm` (any Debian version), and nothing from them but the download.
 
-    python tests/e2e/install.py            # the OpenClaw with the SQLite store, and QMD
-    python tests/e2e/install.py jsonl      # the last generation with the JSONL store
+    python tests/e2e/install.py            # the newest OpenClaw, and QMD
+    python tests/e2e/install.py 2026.6.9   # one of the earlier releases of RELEASES
+    python tests/e2e/install.py all        # every release that the tests need
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
@@ -31,38 +32,44 @@ class InstallFailed(RuntimeError):
     """The real programs could not be installed; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class Release:
-    """One generation of the real programs and where it is kept."""
-
-    folder: Path
-    packages: tuple[str, ...]
-
-
+# OpenClaw's native parts ask for a newer Node than a distribution has, and an npm that runs on an older one leaves them
+# out without a word; so npm, too, is one that runs on the Node that is installed here.
+NPM = "npm@11.19.1"
+NEWEST = "2026.9.6"
+# Which releases Moon is tried with. The Node above is new enough for each of them.
 RELEASES = {
-    "sqlite": Release(REPO / ".cache" / "openclaw", ("openclaw@2026.9.6", "@tobilu/qmd@2.8.3")),
-    "jsonl": Release(REPO / ".cache" / "openclaw-jsonl", ("openclaw@2026.6.9",)),
+    "2026.6.9": ("openclaw@2026.6.9",),
+    # The last whose store is JSONL files.
+    "2026.7.35": ("openclaw@2026.7.35",),
+    # The first with a SQLite store that was more than a beta.
+    "2026.8.1": ("openclaw@2026.8.1",),
+    NEWEST: (f"openclaw@{NEWEST}", "@tobilu/qmd@2.8.3"),
 }
 
 
-def bin_dir(name: str = "sqlite") -> Path:
+def folder_of(release: str) -> Path:
+    """Where a release is kept."""
+    return REPO / ".cache" / f"openclaw-{release}"
+
+
+def bin_dir(release: str = NEWEST) -> Path:
     """The folder to put first on PATH."""
-    return RELEASES[name].folder / "node_modules" / ".bin"
+    return folder_of(release) / "node_modules" / ".bin"
 
 
-def install(name: str = "sqlite") -> Path:
+def install(release: str = NEWEST) -> Path:
     """Make sure that one release is installed; return its `bin_dir`."""
-    release = RELEASES[name]
-    wanted = [node_package(), *release.packages]
-    if installed_packages(release.folder) != wanted:
+    folder = folder_of(release)
+    tools, wanted = [node_package(), NPM], list(RELEASES[release])
+    if installed_packages(folder) != [*tools, *wanted]:
         npm = require_npm()
-        release.folder.mkdir(parents=True, exist_ok=True)
-        (release.folder / "package.json").write_text('{"private": true}\n')
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text('{"private": true}\n')
         # Node first and alone: the install scripts of the others run with it and refuse an older one.
-        npm_install(npm, release.folder, wanted[:1])
-        npm_install(npm, release.folder, wanted[1:])
-        marker_path(release.folder).write_text(json.dumps(wanted) + "\n")
-    return bin_dir(name)
+        npm_install(npm, folder, tools)
+        npm_install(str(bin_dir(release) / "npm"), folder, wanted)
+        marker_path(folder).write_text(json.dumps([*tools, *wanted]) + "\n")
+    return bin_dir(release)
 
 
 def node_package() -> str:
@@ -99,7 +106,9 @@ def npm_install(npm: str, folder: Path, packages: list[str]) -> None:
     """One quiet `npm install`; its output is shown only when it fails."""
     print(f"installing {' '.join(packages)} into {folder}", file=sys.stderr)
     argv = [npm, "install", "--no-audit", "--no-fund", "--save-exact", *packages]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    path = os.pathsep.join((str(folder / "node_modules" / ".bin"), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise InstallFailed(f"npm install failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
 
@@ -107,7 +116,8 @@ def npm_install(npm: str, folder: Path, packages: list[str]) -> None:
 def main(argv: list[str]) -> int:
     """Command line: print the bin folder."""
     try:
-        print(install(*argv))
+        for name in RELEASES if argv == ["all"] else argv or [NEWEST]:
+            print(install(name))
     except InstallFailed as error:
         print(f"install: {error}", file=sys.stderr)
         return 1

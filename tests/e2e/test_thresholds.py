@@ -1,50 +1,11 @@
-"""Each threshold in turn, with the real programs: what happens at it, and that nothing happens before it."""
+"""Thresholds with the real programs: all of them passed at once, and what a user deletes after the first."""
 
 from __future__ import annotations
 
-from tests.e2e.moon_home import Moon, qmd_search
+from tests.e2e.moon_home import Moon
 from tests.e2e.talk import Talk
 
 FACT = "The spare key of hut 7 hangs behind the blue water barrel."
-
-
-def test_a_filling_session_is_archived_then_pruned_then_rolled_over(talk: Talk, moon: Moon) -> None:
-    talk.say(FACT)
-    talk.fill_to(0.5)
-    before = talk.lines()
-    assert moon.tick().code == 0
-    assert moon.actions(talk.key) == []
-    assert talk.lines() == before
-
-    talk.fill_to(0.81)
-    before = talk.lines()
-    assert moon.tick().code == 0
-    assert moon.actions(talk.key) == ["archive", "index"]
-    assert set(before) <= moon.archived()
-    assert talk.lines() == before, "80 % must change nothing in the store"
-    assert qmd_search(moon, "blue water barrel")
-
-    talk.fill_to(0.86)
-    assert moon.tick().code == 0
-    assert moon.actions(talk.key)[2:] == ["archive", "index", "prune"]
-    assert talk.types()[-1] == "compaction"
-    assert talk.ratio < 0.8
-    assert moon.usage(talk.key)["state"] != "DistillTriggered"
-
-    talk.fill_to(0.91)
-    asked = len(talk.model.requests())
-    done = moon.tick()
-    assert done.code == 0, done.stderr
-    assert moon.actions(talk.key)[5:] == ["archive", "index", "distill", "rollover"]
-    assert talk.types().count("reset") == 1
-    assert talk.seen <= set(talk.lines()) | moon.archived()
-
-    [link] = moon.ledger("link")
-    talk.say("What now?")
-    first, second = talk.requests_since(asked)
-    assert link["rollover_id"] in str(first["messages"])
-    assert link["rollover_id"] in str(second["messages"])
-    assert "Note 3" not in str(first["messages"]), "the new window is fresh"
 
 
 def test_a_jump_over_all_thresholds_keeps_the_order(talk: Talk, moon: Moon) -> None:

@@ -86,6 +86,15 @@ def test_the_whole_of_it(gateway):
     assert json.loads(turn[turn.index("--params") + 1])["deliver"] is False, "nothing goes out to a channel"
 
 
+def test_a_release_that_knows_no_guard_is_asked_for_the_session_right_before(gateway):
+    gateway.behave(before_2026_8=True)
+    assert gateway.run("rollover", "--session", KEY) == 0
+    complete(gateway)
+    methods = [call[2] for call in gateway.calls("sessions.reset", "sessions.list")]
+    refused, done = [place for place, method in enumerate(methods) if method == "sessions.reset"]
+    assert methods[refused + 1 : done] == ["sessions.list"]
+
+
 def test_the_map_names_archives_memory_and_commands(gateway):
     assert gateway.run("rollover", "--session", KEY) == 0
     (link,) = gateway.links()

@@ -15,6 +15,7 @@ from tests.support.stores import BUILDERS, NOW_MS, JsonlStoreBuilder, SqliteStor
 from moon.clock import format_ms
 from moon.cycle import session_states as states
 from moon.files import Lock
+from moon.health import health_file
 
 KEY = "agent:main:main"
 
@@ -267,6 +268,13 @@ def test_a_cycle_that_dies_every_time_is_given_up_and_counts_as_failed(moon):
     kill_at(moon, "archive", "before", **at(120))
     assert len(moon.cycles()) == 2, "a new cycle, with what was left undone due again"
     assert states.peek(moon.home).counters["archive_failed"] == 1
+    (problem,) = health_file.read(moon.home).problems
+    assert (problem.station, problem.code) == ("archive", "cycle_given_up")
+    assert [each.session_key for each in problem.subjects] == [KEY] and "journalctl" in problem.hint
+    moon.run("sample", env=at(150))
+    assert not any(each.code == "cycle_given_up" for each in health_file.read(moon.home).problems), (
+        "over once it is done"
+    )
 
 
 def test_each_station_run_twice_on_the_same_document_changes_nothing(moon):

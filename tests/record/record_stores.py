@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.harness import OpenClaw, OpenClawFailed, unpack
-from tests.e2e.install import RELEASES, install
+from tests.e2e.install import NEWEST, folder_of, install
 from tests.e2e.loopback_model import Answer, LoopbackModel
 from tests.record.dialogue import Dialogue, Step, read_dialogue
 from tests.record.scenes import WORKSPACES, paste
@@ -32,6 +32,8 @@ HERE = Path(__file__).resolve().parent
 RECORDED = HERE.parent / "recorded"
 AGENTS = ("main", "ops", "research")
 # OpenClaw's promise for a 64k window: 2026.9.6 reserves a quarter of it, 2026.6.9 reserves 20,000 tokens.
+# Each generation of store is recorded with one release.
+RELEASE = {"sqlite": NEWEST, "jsonl": "2026.6.9"}
 PROMPT_BUDGET = {"sqlite": 48_000, "jsonl": 44_000}
 # Tables that hold no transcript and nearly all of the size: run traces, and OpenClaw's own search index.
 EMPTIED_PREFIXES = ("trajectory_runtime_events", "memory_index_chunk", "memory_index_sources", "memory_index_paths")
@@ -47,8 +49,6 @@ def record(name: str, home: Path) -> None:
         openclaw = OpenClaw(home, bin_dir, model.url, agents=AGENTS, extra_env={"PATH": path})
         write_workspaces(openclaw, name)
         with openclaw:
-            # The older generation grants a device the rights of its first call; this one needs the most.
-            openclaw.run("sessions", "compact", "agent:main:nobody", "--json")
             for dialogue in dialogues:
                 hold(openclaw, model, dialogue, PROMPT_BUDGET[name])
         model.log_path.unlink()
@@ -60,9 +60,9 @@ def prepare_home(home: Path, name: str) -> None:
     """A new home with its own (hard-linked) copy of the programs, since OpenClaw writes its own path into the store."""
     if home.exists():
         raise SystemExit(f"{home} exists; name another folder with --home, or remove it")
-    install(name)
+    install(RELEASE[name])
     home.mkdir(parents=True)
-    shutil.copytree(RELEASES[name].folder, home / "openclaw", symlinks=True, copy_function=os.link)
+    shutil.copytree(folder_of(RELEASE[name]), home / "openclaw", symlinks=True, copy_function=os.link)
 
 
 def write_workspaces(openclaw: OpenClaw, name: str) -> None:

@@ -136,6 +136,14 @@ def test_a_wrong_secret_is_no_reason_to_start_the_gateway(gateway, message):
     assert "openclaw gateway run" not in caught.value.hint and "gateway.auth" in caught.value.hint
 
 
+def test_a_device_that_waits_for_approval_is_told_as_that_and_nothing_is_under_way(gateway):
+    message = "gateway closed (1008): pairing required: device is asking for more scopes than currently approved"
+    answer = {"ok": False, "error": {"type": "gateway_transport_error", "kind": "closed", "message": message}}
+    with pytest.raises(GatewayRefused) as caught:
+        gateway(answer, 1).reset("agent:main:main", "s1")
+    assert caught.value.code == "gateway_scope" and "openclaw devices" in caught.value.hint
+
+
 NO = {"ok": False, "error": {"type": "gateway_request_error", "message": "no"}}
 LOG = {"level": "warn", "msg": "slow", "ok": True, "error": None}
 

@@ -88,7 +88,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool, began: int) ->
         say_error("moon-sample", problem)
     now, looked_before = now_ms(), state.heartbeat
     state.heartbeat = now
-    sampler.take_up(home, state, lock, now)
+    sampler.take_up(home, config, state, lock, now)
     agents = str(state_dir(config) / "agents")
     world = quiet.look_around(quiet.home_folder(), agents, began)
     sample = sampler.look(home, config, state, now)

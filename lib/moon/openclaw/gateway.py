@@ -36,6 +36,7 @@ __all__ = ["Gateway", "GatewayRefused", "GatewayUnreachable", "NoAnswer", "Secre
 
 Answer = dict[str, Any]
 LIST_LIMIT = 1000
+UNKNOWN_GUARD = "unexpected property 'expectedSessionId'"
 
 
 class Underway(MoonError):
@@ -120,11 +121,7 @@ class Gateway:
 
     def is_busy(self, session_key: str) -> bool:
         """Is a run in progress in this session? Raises `OpenClawFailed` when the gateway does not say."""
-        # The rows of sessions.describe lack the mark. The list is cut at 100 rows unless it is told otherwise.
-        wanted = {"search": session_key, "limit": LIST_LIMIT, "includeGlobal": True, "includeUnknown": True}
-        rows = self.call("sessions.list", wanted).get("sessions")
-        named = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
-        row = next((each for each in named if each.get("key") == session_key), None)
+        row = self._listed(session_key)
         if row is None or not isinstance(row.get("hasActiveRun"), bool):
             raise OpenClawFailed(
                 f"the gateway does not say whether a run is active in {session_key}",
@@ -133,15 +130,35 @@ class Gateway:
         # The list of runs, where it is given, is complete; a run can stand in it a moment before the mark shows it.
         return bool(row["hasActiveRun"] or row.get("activeRunIds"))
 
+    def _listed(self, session_key: str) -> Answer | None:
+        """The session's row in `sessions.list`."""
+        # The rows of sessions.describe lack the mark of a run. The list is cut at 100 rows unless it is told otherwise.
+        wanted = {"search": session_key, "limit": LIST_LIMIT, "includeGlobal": True, "includeUnknown": True}
+        rows = self.call("sessions.list", wanted).get("sessions")
+        named = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
+        return next((each for each in named if each.get("key") == session_key), None)
+
     def compact(self, session_key: str, agent: str) -> Answer:
         """`sessions.compact`: a summary of the older part. The raw answer, which may say that nothing was done."""
         with self.acting():
             return self.call("sessions.compact", {"key": session_key, "agentId": agent}, timeout=self.action_timeout)
 
     def reset(self, session_key: str, session_id: str) -> None:
-        """Start a new window, only if the session is still the one that was looked at."""
-        parameters = {"key": session_key, "reason": "new", "expectedSessionId": session_id}
-        self._demand("sessions.reset", parameters)
+        """Start a new window, only if the session is still the one that was looked at.
+
+        OpenClaw up to 2026.7 does not know `expectedSessionId` and refuses such a request; there the session's id is
+        asked for right before, which leaves a moment open.
+        """
+        parameters = {"key": session_key, "reason": "new"}
+        try:
+            self._demand("sessions.reset", {**parameters, "expectedSessionId": session_id})
+        except GatewayRefused as error:
+            if UNKNOWN_GUARD not in error.message:
+                raise
+            row = self._listed(session_key)
+            if row is None or row.get("sessionId") != session_id:
+                raise GatewayRefused(f"sessions.reset: {session_key} is another session by now") from error
+            self._demand("sessions.reset", parameters)
 
     def create_child(self, session_key: str, agent: str, child_key: str) -> None:
         """Make a session that succeeds this one, under a key of its own."""

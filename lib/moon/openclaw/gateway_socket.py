@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 PROTOCOL = 4
 SCOPES = ("operator.read", "operator.write", "operator.admin")
+# What OpenClaw has programs on its own machine call themselves. They need no paired device, which 2026.6.9 asks of a
+# `cli`, and every release asks of one where the gateway takes no secret.
+CLIENT = {"id": "gateway-client", "version": __version__, "platform": "python", "mode": "backend"}
 # The gateway lets frames be 25 MiB at most.
 FRAME_LIMIT = 32 << 20
 RETRY_SECONDS = 0.5
@@ -130,7 +133,7 @@ class GatewaySocket:
         parameters: Answer = {
             "minProtocol": PROTOCOL,
             "maxProtocol": PROTOCOL,
-            "client": {"id": "cli", "version": __version__, "platform": "python", "mode": "cli"},
+            "client": CLIENT,
             "role": "operator",
             "scopes": list(SCOPES),
         }

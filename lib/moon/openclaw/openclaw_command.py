@@ -15,7 +15,7 @@ from typing import Any
 
 from moon.config import Config
 from moon.errors import OpenClawFailed, ProgramAbsent
-from moon.openclaw.gateway_socket import GatewayUnreachable, NoAnswer, SecretRefused, refused
+from moon.openclaw.gateway_socket import GatewayRefused, GatewayUnreachable, NoAnswer, SecretRefused, refused
 from moon.openclaw.locate import state_dir
 from moon.openclaw.transcript_store import SessionEntry, read_entry
 from moon.programs import Completed, find_json, run
@@ -81,6 +81,9 @@ class OpenClaw:
             raise refused(method, error)
         if error:
             words = reason_of(answer)
+            if "pairing required" in words:
+                # It was turned away at the door, so nothing of what was asked is under way.
+                raise GatewayRefused(f"{method}: {words}", code="gateway_scope")
             kind = SecretRefused if "unauthorized" in words.lower() else GatewayUnreachable
             raise NoAnswer(f"{method}: {words}", code=kind.code)
         return answer

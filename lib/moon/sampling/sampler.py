@@ -12,6 +12,7 @@ from moon.cycle.session_states import Owed, SessionState, State
 from moon.errors import NOTICES, DocumentInvalid, MoonError, StoreAbsent
 from moon.files import Lock, remove_abandoned
 from moon.health import health_file
+from moon.health.problems import Subject
 from moon.openclaw.locate import Stores, open_stores
 from moon.openclaw.transcript_store import Holding, Transcript
 from moon.openclaw.usage import Measured, Reading, measure
@@ -188,18 +189,36 @@ def open_cycle(home: Home, config: Config, state: State, sample: Sample, now: in
     return document
 
 
-def take_up(home: Home, state: State, lock: Lock, now: int) -> None:
+def take_up(home: Home, config: Config, state: State, lock: Lock, now: int) -> None:
     """Settle the open cycle; if it was cut short, go on with it instead, which does not return."""
     document = _read_open(home, state) if state.open_cycle else None
     if document is None:
         state.open_cycle = ""
         return
     following = cycles.next_station(document)
-    if document["finished_at"] is None and following and document.get("resumed", 0) < RESUMES:
-        document["resumed"] = document.get("resumed", 0) + 1
-        _audit(home, "sample", "resumed", cycle_id=document["cycle_id"], reason=f"cut short before {following}")
-        start(home, document, lock)
+    if document["finished_at"] is None and following:
+        if document.get("resumed", 0) >= RESUMES:
+            _note_given_up(home, config, document, following)
+        else:
+            document["resumed"] = document.get("resumed", 0) + 1
+            _audit(home, "sample", "resumed", cycle_id=document["cycle_id"], reason=f"cut short before {following}")
+            start(home, document, lock)
     settle_cycle(state, document, now)
+
+
+def _note_given_up(home: Home, config: Config, document: cycles.Document, station: str) -> None:
+    """Keep for moon-status that a station ended again and again without an end of its own."""
+    from moon.health import noting
+
+    words = f"moon-{station} was cut short {RESUMES + 1} times in one cycle, which was given up"
+    path = cycles.cycle_path(home, document["cycle_id"])
+    subjects = [
+        Subject(row["agent"], row["session_key"], row["session_id"])
+        for row in document["usage"]["sessions"]
+        if station in row["due"]
+    ]
+    _audit(home, "sample", "failed", cycle_id=document["cycle_id"], reason=words)
+    noting.note_crash(home, config, station, MoonError(words, path=str(path), code="cycle_given_up"), subjects)
 
 
 def start(home: Home, document: cycles.Document, lock: Lock) -> None:
