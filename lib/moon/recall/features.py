@@ -102,12 +102,20 @@ class Scales:
         self.related = [term.weight * rare for term, rare in zip(found.terms, found.related_rarity, strict=True)]
         self.total = sum(self.exact) or 1e-6
         self._known: dict[int, tuple[float, float]] = {0: (0.0, 0.0)}
+        self._places: dict[int, list[int]] = {}
 
     def weigh(self, bits: int) -> tuple[float, float]:
         """What these bits are worth."""
         known = self._known.get(bits)
         if known is None:
             known = self._known[bits] = self._weigh(bits)
+        return known
+
+    def places(self, bits: int) -> Sequence[int]:
+        """Which terms these bits stand for."""
+        known = self._places.get(bits)
+        if known is None:
+            known = self._places[bits] = [at for at in range(self.count) if bits >> at & 1]
         return known
 
     def worth(self, bits: int) -> float:
@@ -136,14 +144,14 @@ class Sessions:
                 self.best[session] = own
             each = session, found.hits.get(row, 0)
             together[each] = together.get(each, 0) + 1
-        counts: dict[int, list[int]] = {}
+        counts: dict[int, dict[int, int]] = {}
         for (session, bits), rows in together.items():
-            count = counts.setdefault(session, [0] * scales.count)
-            for at in range(scales.count):
-                if bits >> at & 1:
-                    count[at] += rows
+            count = counts.setdefault(session, {})
+            for at in scales.places(bits):
+                count[at] = count.get(at, 0) + rows
+        exact = scales.exact
         self.words = {
-            session: sum(weight * times / (times + 1.5) for weight, times in zip(scales.exact, count, strict=True))
+            session: sum([exact[at] * count[at] / (count[at] + 1.5) for at in sorted(count)])
             for session, count in counts.items()
         }
 
