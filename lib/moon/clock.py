@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 # Instants that have a text form everywhere: up to the year 9999, and a day on the safe side of its end for time zones.
 FIRST_MS = -2_208_988_800_000
 LAST_MS = 253_402_214_400_000
-# The instants at which minutes begin, by their text: most of what is read at once is of few of them.
+# The instants at which minutes and days begin, by their text: most of what is read at once is of few of them.
 _MINUTES: dict[str, int] = {}
+_DAYS: dict[str, int] = {}
 _MOST_MINUTES = 10_000
 
 
@@ -66,20 +67,42 @@ def parse_ms(value: object) -> int | None:
     instant = (parsed - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
     if not FIRST_MS <= instant <= LAST_MS:
         return None
-    if format_ms(instant) == value:
-        if len(_MINUTES) >= _MOST_MINUTES:
-            _MINUTES.clear()
-        _MINUTES[value[:17]] = instant - int(value[17:19] + value[20:23])
+    if instant < LAST_MS and format_ms(instant) == value:
+        begin = _remember_minute(value, instant - int(value[17:19] + value[20:23]))
+        _DAYS[value[:11]] = begin - _clock_ms(value)
     return instant
 
 
 def _quick_ms(value: str) -> int | None:
     """An instant written as `format_ms` does, in a minute that was read before; None for any other."""
     begin = _MINUTES.get(value[:17])
+    if begin is None:
+        begin = _minute_of_known_day(value)
     if begin is None or len(value) != 24 or value[19] != "." or value[23] != "Z":
         return None
     within = value[17:19] + value[20:23]
     return begin + int(within) if within.isascii() and within.isdigit() and within < "60" else None
+
+
+def _minute_of_known_day(value: str) -> int | None:
+    """When the minute of an instant begins, written as `format_ms` does, on a day that was read before."""
+    day, clock = _DAYS.get(value[:11]), value[11:13] + value[14:16]
+    if day is None or value[13:17:3] != "::" or not (clock.isascii() and clock.isdigit() and len(clock) == 4):
+        return None
+    return _remember_minute(value, day + _clock_ms(value)) if clock < "24" and clock[2:] < "60" else None
+
+
+def _clock_ms(value: str) -> int:
+    """How far the hour and minute of an instant lie from midnight."""
+    return (int(value[11:13]) * 60 + int(value[14:16])) * 60_000
+
+
+def _remember_minute(value: str, begin: int) -> int:
+    if len(_MINUTES) >= _MOST_MINUTES:
+        _MINUTES.clear()
+        _DAYS.clear()
+    _MINUTES[value[:17]] = begin
+    return begin
 
 
 def utc_text(value: object) -> str | None:

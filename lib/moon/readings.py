@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from moon.linear_regex import compiled, engine, latin_1
+from moon.linear_regex import compiled, engine, latin_1, match_of
 from moon.secret_rules import ENCODED
 from moon.text import ANSI_SEQUENCE, DIRECTION, JOINERS, UNSEEN
 
@@ -42,7 +42,7 @@ class Reading:
         self.text = text
         self.data = text.encode("latin-1", "replace")
         self._source = source
-        self.signs: list[int] = _signs()(self.data) or []
+        self.signs: list[int] = _signs()(self.data)
 
     @property
     def is_undressed(self) -> bool:
@@ -154,12 +154,12 @@ _NAMED = re.compile(r"\(\?P<\w+>")
 
 
 @cache
-def _signs() -> Callable[[bytes], list[int] | None]:
+def _signs() -> Callable[[bytes], list[int]]:
     made = engine().Set.SearchSet(latin_1(16 << 20))
     for pattern in (_CLOTHES, _WRAP, TOKEN_RUN, ENCODED["base64"], ENCODED["hex"]):
         made.Add(_NAMED.sub("(?:", pattern).encode("latin-1"))
     made.Compile()
-    return made.Match  # type: ignore[no-any-return]
+    return match_of(made)
 
 
 # --- one byte for each character --------------------------------------------------------------------------------------

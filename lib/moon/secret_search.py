@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from moon.linear_regex import compiled, engine, latin_1
+from moon.linear_regex import compiled, engine, latin_1, match_of
 from moon.readings import BASE64, HEX, Reading
 from moon.secret_rules import BLOCK_KIND, BLOCK_MARKS, BLOCK_REST, ENCODED, LONGEST_BLOCK, RULES
 
@@ -36,14 +36,14 @@ _BLOCKS = len(RULES)
 
 
 @lru_cache(maxsize=1)
-def _glance() -> Callable[[bytes], list[int] | None]:
+def _glance() -> Callable[[bytes], list[int]]:
     """Ask which rules (by number), and behind them blocks, can stand in a text."""
     made = engine().Set.SearchSet(latin_1(64 << 20))
     heads = [rule.head or rule.pattern for rule in RULES]
     for pattern in (*heads, r"-----|PuTTY-User-Key"):
         made.Add(_COUNTED.sub(_hardly_counted, pattern).encode("latin-1"))
     made.Compile()
-    return made.Match  # type: ignore[no-any-return]
+    return match_of(made)
 
 
 class Found(NamedTuple):
@@ -62,7 +62,7 @@ def search(reading: Reading) -> Found:
     rules = _glance()(data)
     if not rules and not reading.signs:
         return found
-    for number in sorted(rules or ()):
+    for number in sorted(rules):
         if number < _BLOCKS:
             _search_rule(number, text, data, found)
         else:

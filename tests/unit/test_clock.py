@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zoneinfo
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from hypothesis import example, given
@@ -122,3 +122,19 @@ def test_an_odd_end_in_a_known_minute_is_read_as_ever(end):
     before = parse_ms("2026-11-22T06:01:" + end)  # a minute that was not read
     parse_ms("2026-11-22T06:01:00.000Z")
     assert parse_ms("2026-11-22T06:01:" + end) == before
+
+
+def test_any_minute_of_a_day_that_was_read_before_is_read_as_the_calendar_reads_it():
+
+    parse_ms("2024-02-29T23:59:59.999Z")
+    for text in ("2024-02-29T00:00:00.000Z", "2024-02-29T07:08:09.010Z", "2024-02-29T23:59:59.999Z"):
+        expected = datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+        assert parse_ms(text) == round(expected * 1000)
+    for text in (
+        "2024-02-29T24:00:00.000Z",
+        "2024-02-29T07:60:09.010Z",
+        "2024-02-29T0٣:08:09.010Z",
+        "2024-02-29T07:08",
+    ):
+        wrong = parse_ms(text)
+        assert wrong is None or format_ms(wrong) != text

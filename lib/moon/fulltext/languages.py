@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, 
 from typing import NamedTuple
 
 from moon.fulltext import words as word_rule
-from moon.fulltext.words import UNSPACED, Word, accented_words, bare, cut, places, question_words, words
+from moon.fulltext.words import UNSPACED, Word, accented_words, ascii_words, bare, cut, places, question_words, words
 
 # Language → (script, Snowball's stemmer for it). Those without a stemmer are guessed at, so that none is misused.
 LANGUAGES = {
@@ -195,7 +195,9 @@ class Entry(NamedTuple):
 def row_entry(text: str, before: str) -> Entry:
     """A row in the language that is guessed; `before` is that of the row before it."""
     found = row_words(text)
-    return _entry(found, _guess(found[:_SAMPLE], before))
+    sample = found[:_SAMPLE]
+    is_plain = before and text.isascii() and _is_mostly({*sample}, before)
+    return _entry(found, before if is_plain else _guess(sample, before))
 
 
 def entry_of(text: str, language: str) -> Entry:
@@ -222,10 +224,13 @@ def row_words(text: str) -> list[str]:
     the end, without its letter, and so do the parts of joined words.
     """
     again = _ESCAPED.findall(text) if "\\" in text else []
+    letters = text.encode("ascii", "replace")
     # Where no capital follows a small letter, which most texts show at once, the pattern need not look.
-    if _JOINS in text.encode("ascii", "replace").translate(_CASES):
+    if _JOINS in letters.translate(_CASES):
         again += [_SEAM.sub(" ", each) for each in dict.fromkeys(_JOINED.findall(text))]
-    return accented_words(" ".join([text, *again]) if again else text)
+    if again:
+        return accented_words(" ".join([text, *again]))
+    return ascii_words(letters) if text.isascii() else accented_words(text)
 
 
 def term_places(text: str, language: str) -> Iterator[Word]:
@@ -304,7 +309,7 @@ def _guess(found: Sequence[str], before: str, among: Collection[str] = LANGUAGES
     is_ascii = "".join(found).isascii()
     if not is_ascii:
         sample = {word for each in found for word in cut(bare(each))}
-    if before and len(stop_words(before) & sample) > _PLAIN_SHARE * len(sample):
+    if before and _is_mostly(sample, before):
         return before
     sample = {word for word in sample if not word.isdigit()}
     if not sample:
@@ -315,6 +320,11 @@ def _guess(found: Sequence[str], before: str, among: Collection[str] = LANGUAGES
     told = _by_stop_words(sample, possible, kept) if len(possible) > 1 else ""
     usual = possible[0] if possible and script != "Latin" else ""
     return told or kept or usual
+
+
+def _is_mostly(sample: Set[str], language: str) -> bool:
+    """Are so many of these words small ones of a language that nothing else needs to be asked?"""
+    return len(stop_words(language) & sample) > _PLAIN_SHARE * len(sample)
 
 
 @functools.cache

@@ -133,10 +133,15 @@ def bare(text: str) -> str:
     return unicodedata.normalize("NFC", apart).translate(_LETTERS)
 
 
+def ascii_words(text: bytes) -> list[str]:
+    """The words of a text that is all ASCII."""
+    return text.translate(_ASCII).decode("ascii").split()
+
+
 def accented_words(text: str) -> list[str]:
     """The words before accents are taken off, as stemmers want them; unspaced scripts in runs, not yet in pairs."""
     if text.isascii():
-        return text.encode("ascii").translate(_ASCII).decode("ascii").split()
+        return ascii_words(text.encode("ascii"))
     spread = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).translate(_APART))
     if UNSPACED.search(spread):
         spread = UNSPACED.sub(r" \g<0> ", spread)
