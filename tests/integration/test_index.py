@@ -240,6 +240,26 @@ def test_a_damaged_archive_fails_its_session_and_no_other(moon: Moon) -> None:
     assert moon.run("index", "--rebuild").code == 3
 
 
+def test_a_letter_that_changed_in_a_plain_archive_is_told_and_not_indexed(moon: Moon) -> None:
+    document = moon.ok("archive", "--all").stdout
+    victim = next(line for line in moon.ledger() if line["archive_path"].endswith(".jsonl"))
+    path = moon.home.root / victim["archive_path"]
+    before = path.read_bytes()
+    changed = re.sub(rb'("text": ?")[^"\\](?=[^"]*")', rb"\g<1>Q", before, count=1)
+    assert len(changed) == len(before) and changed != before
+    path.chmod(0o600)
+    path.write_bytes(changed)
+    done = moon.run("index", stdin=document)
+    outcomes = {entry["session_id"]: entry for entry in done.json()["stations"][-1]["sessions"]}
+    told = outcomes.pop(victim["session_id"])
+    assert done.code == 3 and told["outcome"] == "failed" and "hash" in told["reason"]
+    assert {entry["outcome"] for entry in outcomes.values()} == {"done"}
+    rebuilt = moon.run("index", "--rebuild")
+    assert rebuilt.code == 3 and "hash" in rebuilt.stderr
+    path.write_bytes(before)
+    moon.ok("index", "--rebuild")
+
+
 def test_a_page_that_cannot_be_written_fails_its_session(moon: Moon) -> None:
     document = moon.ok("archive", "--all").stdout
     moon.home.markdown.mkdir()

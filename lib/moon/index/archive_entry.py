@@ -93,9 +93,11 @@ def _do(home: Home, index: TextIndexWriter, redactor: Redactor, step: Step, made
 
 
 def read_messages(segment: Segment, redactor: Redactor) -> Iterator[Message]:
-    """Every event of an archive that says something, redacted; lines that are no event are passed over."""
+    """Every event of an archive that says something, redacted; lines that are no event are passed over. Raises
+    `ArchiveDamaged`, behind the last one where the archive is not as it was archived.
+    """
     redact, lines = redactor.redact, text.lines
-    for number, line in enumerate(segments.lines(segment.path), 1):
+    for number, line in enumerate(segments.sound_lines(segment.path, segment.sha256), 1):
         event = parse(line)
         if event is None or not event.pieces:
             continue

@@ -240,6 +240,19 @@ def lines(path: Path) -> Iterator[bytes]:
             yield line[:-1] if line.endswith(b"\n") else line
 
 
+def sound_lines(path: Path, sha256: str) -> Iterator[bytes]:
+    """As `lines`, and raises `ArchiveDamaged` behind the last one where they are not those that were archived: what is
+    stored plain has no checksum of its own.
+    """
+    digest = hashlib.sha256()
+    with open_segment(path) as stream:
+        for line in stream:
+            digest.update(line)
+            yield line[:-1] if line.endswith(b"\n") else line
+    if digest.hexdigest() != sha256:
+        raise _damaged(path, "does not have the hash that the ledger gives")
+
+
 Measure = tuple[str, int, int]
 
 
