@@ -275,9 +275,20 @@ class LedgerLine(TypedDict, total=False):
     mended_at: str
 
 
+class Measures(TypedDict):
+    """What a distillation was measured by, whoever made it."""
+
+    values: float
+    unfounded: int
+    fragments: int
+    characters: int
+
+
 class _AttemptFields(TypedDict, total=False):
     model: str
     reason: str
+    measures: Measures
+    local_measures: Measures
 
 
 class Attempt(_AttemptFields):

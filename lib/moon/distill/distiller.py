@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moon.config import Distill
+from moon.distill.comparing import Measures, measured, why_not
 from moon.distill.distillation import Distillation
 from moon.distill.local_distiller import distill_locally, with_exact
 from moon.distill.model_distiller import Progress, distill_with_model
@@ -29,12 +30,16 @@ WORTH_A_CALL_TOKENS = 150
 
 @dataclass(frozen=True)
 class Attempt:
-    """One provider's turn. `outcome`: used, passed over (nothing was sent), failed."""
+    """One provider's turn. `outcome`: used, outdone (by the local distiller), passed over (nothing was sent), failed.
+
+    `measures`: of what a model made, and of the local distillation of its length.
+    """
 
     provider: str
     outcome: str
     reason: str = ""
     model: str = ""
+    measures: tuple[Measures, Measures] | None = None
 
     def as_document(self) -> documents.Attempt:
         """The entry of `attempts` in a record."""
@@ -43,6 +48,8 @@ class Attempt:
             entry["model"] = self.model
         if self.reason:
             entry["reason"] = self.reason
+        if self.measures:
+            entry["measures"], entry["local_measures"] = (each.as_document() for each in self.measures)
         return entry
 
 
@@ -94,13 +101,21 @@ class Engine:
             except (ModelFailed, ConfigInvalid) as failure:
                 attempts.append(self._note(provider, caller, failure))
                 continue
-            made = with_exact(made, turns, self._config.local_chars, self._config.tool_result_chars)
             caller.note(None)
-            attempts.append(Attempt(provider, "used", model=caller.model_name))
-            return Result(made, provider, caller.model_name, tuple(attempts), spend)
+            made = with_exact(made, turns, self._config.local_chars, self._config.tool_result_chars)
+            attempts.append(self._compared(made, turns, provider, caller.model_name))
+            if attempts[-1].outcome == "used":
+                return Result(made, provider, caller.model_name, tuple(attempts), spend)
         local = distill_locally(turns, self._config.local_chars, self._config.tool_result_chars)
         attempts.append(Attempt(LOCAL, "used", model=LOCAL_MODEL))
         return Result(local, LOCAL, LOCAL_MODEL, tuple(attempts), spend)
+
+    def _compared(self, made: Distillation, turns: Sequence[Turn], provider: str, model: str) -> Attempt:
+        """A model's turn: used when what it made beats what the local distiller makes in the same length."""
+        measures = measured(made, turns)
+        local = measured(distill_locally(turns, measures.characters, self._config.tool_result_chars), turns)
+        reason = why_not(measures, local)
+        return Attempt(provider, "outdone" if reason else "used", reason, model, (measures, local))
 
     def take_news(self) -> list[str]:
         """What a person should hear about providers and has not heard yet; each reason is told once."""

@@ -15,6 +15,7 @@ from moon.distill.distillation import Distillation, Item
 from moon.distill.identifiers import identifiers_in, occurs
 from moon.distill.judging import ROLES
 from moon.distill.units import terms
+from moon.distill.values import exact_in
 from moon.distillations import LISTS
 from moon.text import lines, one_line
 
@@ -130,7 +131,7 @@ def _problem(name: str, text: str, known: list[str], source: Source) -> str:
         return "cites no event of the source"
     if name in LITERAL:
         return "" if occurs(text, source.text) else "not literally in the source"
-    if any(not source.names(found.text) for found in identifiers_in(text)):
+    if not all(map(source.names, [*(found.text for found in identifiers_in(text)), *exact_in(text)])):
         return "names what the source does not"
     speakers = _SPEAKERS.get(name)
     if speakers and not any(source.roles[each] & speakers for each in known):

@@ -180,7 +180,7 @@ def _found_out(unit: Unit, words: frozenset[str], gist: Judged | None, session: 
     if answer is None or gist is None or answer.turn not in session.reports:
         return None
     item = Item(f"{told(unit.text)} — {answer.text}", (unit.event_id, answer.event_id))
-    return Line("summary", item, gist.score, words)
+    return Line("summary", item, gist.score, words | terms(answer.text))
 
 
 def _tells(gist: Judged) -> bool:
