@@ -6,6 +6,7 @@ next (`hint`), a stable `code` for scripts, and the exit status of the table in 
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from moon.resources import how_to_mend
@@ -191,6 +192,12 @@ class Unexpected(MoonError):
     code = "unexpected"
 
 
+# What no program can do anything about, wherever it comes up.
+REFUSED_BY_SYSTEM = frozenset(
+    (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+)
+
+
 def unexpected(error: Exception) -> MoonError:
     """Words for an error of any kind; the original stays attached."""
     if type(error).__module__ == "sqlite3":
@@ -198,6 +205,13 @@ def unexpected(error: Exception) -> MoonError:
     made: MoonError = Unexpected(
         f"{type(error).__name__}: {error}", hint="MOON_DEBUG=1 shows where it happened; please report it as a bug"
     )
+    if isinstance(error, MemoryError):
+        made = MoonError("there was not enough memory for this", code="out_of_memory")
+    if isinstance(error, OSError) and error.errno in REFUSED_BY_SYSTEM:
+        made = HomeUnusable(
+            f"the system refused: {error.strerror or error}",
+            hint="a disk or a limit: see `df -h`, `ulimit -a` and `dmesg`; the next tick tries again",
+        )
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("moon"):
         made = PackageAbsent(
             f"the Python package {error.name} is not installed", hint=f"{how_to_mend()}, and try again"

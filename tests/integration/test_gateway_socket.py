@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 
 import pytest
-from tests.fakes.gateway_server import GatewayServer
+from tests.fakes.gateway_server import GatewayServer, handle
 from tests.support.gateway import KEY, Gateway
 from tests.support.settings import settings
+from websockets.sync.server import serve
 
 from moon.errors import OpenClawFailed
 from moon.openclaw.gateway import Gateway as Port
@@ -95,6 +97,24 @@ def test_one_that_never_gets_ready_is_waited_for_a_bounded_time(gateway, greetin
     gateway.behave(greeting=greeting)
     with port(gateway, timeout=0.5) as asked, pytest.raises(GatewayUnreachable):
         asked.is_busy(KEY)
+
+
+def test_one_that_is_not_ready_for_websockets_yet_is_waited_for(gateway):
+    turned_away = []
+
+    def not_yet(connection, request):
+        if len(turned_away) < 2:
+            turned_away.append(request.path)
+            return connection.respond(503, "starting")
+        return None
+
+    with serve(handle, "127.0.0.1", 0, compression=None, process_request=not_yet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gateway.listen(server.socket.getsockname()[1])
+        with port(gateway) as asked:
+            assert asked.is_busy(KEY) is False and asked.way == "socket"
+        server.shutdown()
+    assert len(turned_away) == 2
 
 
 def test_one_that_is_starting_is_waited_for(gateway):

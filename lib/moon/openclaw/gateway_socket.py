@@ -29,6 +29,8 @@ CLIENT = {"id": "gateway-client", "version": __version__, "platform": "python", 
 # The gateway lets frames be 25 MiB at most.
 FRAME_LIMIT = 32 << 20
 RETRY_SECONDS = 0.5
+# What HTTP says while a gateway is not ready for WebSockets.
+UNAVAILABLE = 503
 
 
 class GatewayUnreachable(OpenClawFailed):
@@ -105,7 +107,7 @@ class GatewaySocket:
     @classmethod
     def _open_once(cls, address: Address, deadline: float) -> GatewaySocket:
         try:
-            from websockets.exceptions import InvalidHandshake, InvalidMessage
+            from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
             from websockets.sync.client import connect
         except ImportError as error:
             raise NotSpoken("the package websockets is not installed") from error
@@ -118,6 +120,8 @@ class GatewaySocket:
                 )
             )
         except (InvalidHandshake, InvalidMessage) as error:
+            if isinstance(error, InvalidStatus) and error.response.status_code == UNAVAILABLE:
+                raise _Starting(RETRY_SECONDS) from error
             raise NotSpoken(f"{address.url} speaks no WebSocket: {error}") from error
         except (OSError, EOFError, TimeoutError) as error:
             raise GatewayUnreachable(f"no gateway answers at {address.url}: {error}") from error
