@@ -72,6 +72,7 @@ class Usage(Section):
 class Archive(Section):
     idle_seconds: int
     compress_from_bytes: int
+    cool_days: int
 
 
 class Index(Section):
@@ -179,6 +180,13 @@ class Notify(Section):
 
 class Retention(Section):
     cycles_days: int
+    delete: str
+    days: int
+    require_copy: bool
+
+
+class Disk(Section):
+    budget_mb: int
 
 
 class Config(Section):
@@ -200,6 +208,7 @@ class Config(Section):
     timer: Timer
     notify: Notify
     retention: Retention
+    disk: Disk
     copies: list[Values]
     policies: list[Values]
     timezone: str

@@ -35,7 +35,7 @@ def run_verify(options: argparse.Namespace) -> int:
         report.fail(error)
     report.outcome = checked.describe()
     found = {"segments": checked.segments, "events": checked.events, "bytes": checked.bytes}
-    report.details = [{**found, "retired": checked.retired, "notes": checked.notes}]
+    report.details = [{**found, "retired": checked.retired, "forgotten": checked.forgotten, "notes": checked.notes}]
     finish(report, options.json)
     return 1 if checked.errors else 0
 

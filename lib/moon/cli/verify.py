@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from moon import config as configuration
 from moon import output
+from moon.cli.daily_keeping import keep_house
 from moon.cli.parser import Parser
 from moon.cli.run_tool import say_error
 from moon.errors import DONE, FAILED
@@ -55,7 +56,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--fix", action="store_true", help="mend what is safe to mend: modes, missing index entries, leftovers"
     )
     parser.add_argument(
-        "--daily", action="store_true", help="read a seventh of the archives back, as the timer does every day"
+        "--daily",
+        action="store_true",
+        help="read a seventh of the archives back and tidy up, as the timer does every day",
     )
     parser.add_argument("--json", action="store_true", help="print a report")
     return parser.parse_args(arguments)
@@ -72,10 +75,15 @@ def look(home: Home, options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def daily(home: Home) -> int:
-    """Today's part of the archives, under the lock; silent when all is well."""
+    """Today's part of the archives, retention, cooling, the disk; under the lock, and silent when all is well."""
     lock = Lock.take(home.lock_file)
-    errors = check_part(home, configuration.load_to_read(home)[0])
-    lock.release()
+    try:
+        config, wrong = configuration.load_to_read(home)
+        errors = check_part(home, config)
+        # With a configuration that is not understood, nothing is let go.
+        errors += keep_house(home, config) if wrong is None else []
+    finally:
+        lock.release()
     for error in errors:
         say_error("moon-verify", error)
     return FAILED if errors else DONE

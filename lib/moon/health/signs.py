@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from moon.clock import format_ms, parse_ms
 from moon.errors import MoonError
 from moon.health.behind import LATE_SECONDS, is_late
+from moon.paths import Home
 from moon.text import readable_size
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ GROWTH_DAYS = 7
 ENOUGH_DAYS = 14
 ENOUGH_BYTES = 200 << 20
 NOTHING_BYTES = 1 << 20
+BUDGET_SHARE = 0.8
 
 
 class Growth(NamedTuple):
@@ -70,6 +72,17 @@ def index_trouble(lines: Iterable[LedgerLine], indexed: frozenset[str], now: int
         yield MoonError(f"{len(old)} {what} not indexed and cannot be found", code="index_behind", path=path)
 
 
+def forget_trouble(home: Home, now: int) -> Iterator[MoonError]:
+    """Was something to be forgotten, some time ago, and is not?"""
+    try:
+        asked = int((home.state / "forget.json").stat().st_mtime * 1000)
+    except OSError:
+        return
+    if now - asked > LATE_SECONDS * 1000:
+        words = "something that was to be forgotten is not wholly gone yet"
+        yield MoonError(words, code="forget_unfinished", path=str(home.state / "forget.json"))
+
+
 def growth_of(lines: Iterable[LedgerLine], on_disk: int, free: int | None, now: int) -> Growth:
     """At the pace of the last days. What was archived on the very first day was years of past, and does not count."""
     known = [(parse_ms(line["archived_at"]) or 0, line["bytes"]) for line in lines]
@@ -81,6 +94,17 @@ def growth_of(lines: Iterable[LedgerLine], on_disk: int, free: int | None, now: 
     kept = sum(size for _, size in known)
     a_day = int(recent * (on_disk / kept if kept else 1) * DAY_MS / window)
     return Growth(a_day, None if free is None or not a_day else free // a_day)
+
+
+def budget_trouble(used: int, budget: int, growth: Growth, path: str) -> Iterator[MoonError]:
+    """Does Moon soon take more than it may? `budget` in bytes, 0 for none. Nothing stops when it does."""
+    if not budget or used < budget * BUDGET_SHARE:
+        return
+    words = f"Moon takes {readable_size(used)} of the {readable_size(budget)} that it may"
+    if used < budget and growth.bytes_per_day:
+        days = (budget - used) // growth.bytes_per_day
+        words += f": enough for {days} days at {readable_size(growth.bytes_per_day)} a day"
+    yield MoonError(words, code="disk_budget", path=path)
 
 
 def disk_trouble(free: int | None, growth: Growth, path: str) -> Iterator[MoonError]:

@@ -36,12 +36,15 @@ class Cleared:
     problems: list[MoonError] = field(default_factory=list)
 
 
-def clear(home: Home, config: Config, catalog: Catalog) -> Cleared:
-    """Bring everything that can be searched in line with the archive. Raises `MoonError` where the index cannot be."""
+def clear(home: Home, config: Config, catalog: Catalog, *, thorough: bool = True) -> Cleared:
+    """Bring everything that can be searched in line with the archive. Raises `MoonError` where the index cannot be.
+
+    Without `thorough`, bytes of what went may be left in free pages, and nothing is written anew for them.
+    """
     done = Cleared()
     for ending in BESIDE:
         remove(home.text_index.with_name(home.text_index.name + ending))
-    done.rows = _clear_index(home, config, catalog)
+    done.rows = _clear_index(home, config, catalog, thorough)
     done.vectors = _clear_vectors(home)
     done.pages = _clear_pages(home, config, catalog)
     with contextlib.suppress(IndexMissing), open_reader(home.text_index) as index:
@@ -52,7 +55,7 @@ def clear(home: Home, config: Config, catalog: Catalog) -> Cleared:
     return done
 
 
-def _clear_index(home: Home, config: Config, catalog: Catalog) -> int:
+def _clear_index(home: Home, config: Config, catalog: Catalog, thorough: bool) -> int:
     """Take out the rows of all that is no part of the archive, enter what is left of it; how many rows went."""
     if not home.text_index.exists():
         return 0
@@ -66,7 +69,10 @@ def _clear_index(home: Home, config: Config, catalog: Catalog) -> int:
     indexer = Indexer(home, config, catalog)
     with contextlib.closing(indexer):
         indexer.add_the_rest()
-        indexer.index.purge()
+        if thorough:
+            indexer.index.purge()
+        else:
+            indexer.index.finish()
     return rows
 
 

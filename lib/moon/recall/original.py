@@ -41,7 +41,8 @@ def event_places(home: Home, event: str, session: str | None = None) -> list[Eve
     if not places:
         raise EventUnknown(
             f"no archived event {event!r}" + (f" in session {session!r}" if session else ""),
-            hint="ids are in the `event_id` of recall's results, and in `moon-recall --session KEY`",
+            hint="ids are in the `event_id` of recall's results, and in `moon-recall --session KEY`"
+            + ("; what was forgotten on purpose has none" if Ledger(home.ledger).standing().tombstones else ""),
         )
     return places
 

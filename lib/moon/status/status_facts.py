@@ -6,7 +6,6 @@ Each part is read for itself; a part that cannot be read becomes a problem and l
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,11 +20,11 @@ from moon.cycle import session_states as states
 from moon.errors import ArchiveDamaged, ConfigInvalid, DocumentInvalid, DocumentTooNew, MoonError
 from moon.files import read_bounded, unusable
 from moon.fulltext import IndexMissing, open_reader, vectors
-from moon.health import health_file
+from moon.health import disk_use, health_file
 from moon.health.health_file import Health
 from moon.health.noting import LOOK
 from moon.health.problems import Trouble
-from moon.health.signs import disk_trouble, growth_of, heartbeat_of, index_trouble, timer_trouble
+from moon.health.signs import forget_trouble, heartbeat_of, index_trouble, timer_trouble
 from moon.log_parts import parts
 from moon.paths import Home
 from moon.status.status_meaning import known_sessions, last_actions, open_cycle, session_entry, without_done
@@ -67,12 +66,13 @@ def gather(home: Home) -> Document:
     heartbeat = heartbeat_of(state.heartbeat, config.timer.interval_seconds, now)
     unfinished = None if cycle is None else open_cycle(cycle)
     indexed = part(lambda: _indexed(home), _Indexed(frozenset(), 0, 0))
-    disk = _disk(home)
-    growth = growth_of(lines, disk["raw_bytes"] + disk["pages_bytes"] + disk["index_bytes"], disk["free_bytes"], now)
+    use = disk_use.look(home)
+    growth = disk_use.growth(use, lines, now)
     if not any(each.path == str(home.state_file) for each in problems):
         problems += timer_trouble(heartbeat, unfinished, str(home.root))
     problems += index_trouble(lines, indexed.shas, now, str(home.text_index))
-    problems += disk_trouble(disk["free_bytes"], growth, str(home.root))
+    problems += forget_trouble(home, now)
+    problems += disk_use.troubles(home, config, use, growth)
     document = {
         "schema": "moon.status/1",
         "taken_at": format_ms(now),
@@ -97,13 +97,24 @@ def gather(home: Home) -> Document:
             "vectors": vectors.count(home.vectors) if config.recall.semantic.source != "off" else None,
         },
         "distillation": part(lambda: _distillation(home, config, now), None),
-        "disk": {**disk, "growth_bytes_a_day": growth.bytes_per_day, "days_left": growth.days_left},
+        "disk": {
+            "raw_bytes": use.raw,
+            "pages_bytes": use.pages,
+            "index_bytes": use.searched,
+            "records_bytes": use.records,
+            "budget_bytes": config.disk.budget_mb << 20,
+            "free_bytes": use.free,
+            "growth_bytes_a_day": growth.bytes_per_day,
+            "days_left": growth.days_left,
+        },
     }
     return {**document, "problems": as_problems(kept_problems, problems, now)}
 
 
 def _still(kept: Iterable[Trouble], file: Path, seen: Iterable[MoonError]) -> list[Trouble]:
-    """The kept problems less those of a configuration that this look finds mended, or wrong in another way."""
+    """The kept problems less those of a configuration that this look finds mended, or wrong in another way, and of the
+    disk, which it measures itself.
+    """
     try:
         changed = int(file.stat().st_mtime * 1000)
     except OSError:
@@ -112,7 +123,8 @@ def _still(kept: Iterable[Trouble], file: Path, seen: Iterable[MoonError]) -> li
     return [
         each
         for each in kept
-        if each.code != ConfigInvalid.code or (each.message in now if now else each.last >= changed)
+        if each.station != disk_use.STATION
+        and (each.code != ConfigInvalid.code or (each.message in now if now else each.last >= changed))
     ]
 
 
@@ -234,31 +246,6 @@ def _distillation(home: Home, config: Config, now: int) -> Document | None:
         "waiting": {name: until for name, until in waits.items() if until and until > format_ms(now)},
         "reasons": {name: reason for name, reason in reasons.items() if reason},
     }
-
-
-def _disk(home: Home) -> Document:
-    try:
-        free = shutil.disk_usage(home.root).free
-    except OSError:
-        free = None
-    return {
-        "raw_bytes": size_of(home.raw),
-        "pages_bytes": size_of(home.markdown),
-        "index_bytes": size_of(home.index),
-        "free_bytes": free,
-    }
-
-
-def size_of(folder: Path) -> int:
-    """The bytes of all files below a folder; what goes away meanwhile counts nothing."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(place) / name).lstat().st_size
-            except OSError:
-                continue
-    return total
 
 
 def as_json(document: Document) -> str:

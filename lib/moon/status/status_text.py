@@ -113,7 +113,9 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     free = "" if disk["free_bytes"] is None else f"; {readable_size(disk['free_bytes'])} free"
     free += f", for {disk['days_left']} days at today's growth" if (disk["days_left"] or 10_000) < 1_000 else ""
     parts = (("archives", "raw_bytes"), ("pages", "pages_bytes"), ("index", "index_bytes"))
-    yield "disk", ", ".join(f"{name} {readable_size(disk[field])}" for name, field in parts) + free
+    budget = disk.get("budget_bytes", 0)
+    limit = f" of {readable_size(budget)} that it may take" if budget else ""
+    yield "disk", ", ".join(f"{name} {readable_size(disk[field])}" for name, field in parts) + limit + free
     counters = [f"{name.replace('_', ' ')} {n}" for name, n in document["counters"].items() if "nothing" not in name]
     if counters:
         yield "counters", ", ".join(counters)

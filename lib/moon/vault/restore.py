@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from moon.errors import ArchiveDamaged, SessionUnknown
 from moon.vault import segments
 from moon.vault.catalog import Catalog, Part, Segment
+from moon.vault.standing import Line
 
 # (segment, line)
 Place = tuple[int, int]
@@ -49,6 +50,14 @@ class Restored:
 def find_archived(catalog: Catalog, name: str, agent: str = "") -> list[tuple[str, str, str]]:
     """(agent, key, session id) of each archived transcript of that key or id, oldest first. Raises `SessionUnknown`."""
     found = [each for each in catalog.sessions() if name in (each[1], each[2]) and agent in ("", each[0])]
+    tombstone = None if any(_holds_something(catalog, each) for each in found) else _tombstone(catalog, found)
+    if tombstone is not None:
+        when, why = tombstone["forgotten_at"][:10], tombstone["reason"]
+        raise SessionUnknown(
+            f"all that was archived of {name} was forgotten on {when} ({why})",
+            path=str(catalog.home.ledger),
+            hint="it is gone from here for good; a copy or OpenClaw itself may have it still",
+        )
     if found:
         return found
     from moon.schema import nearest
@@ -59,6 +68,22 @@ def find_archived(catalog: Catalog, name: str, agent: str = "") -> list[tuple[st
         path=str(catalog.home.ledger),
         hint=f"did you mean {close}?" if close else "`moon-archive --list` names the sessions that have archives",
     )
+
+
+def _holds_something(catalog: Catalog, session: tuple[str, str, str]) -> bool:
+    agent, _, session_id = session
+    number = catalog.find_session(agent, session_id) or 0
+    return any(True for _ in catalog.segments(agent, session_id)) or bool(catalog.set_aside(number))
+
+
+def _tombstone(catalog: Catalog, sessions: Collection[tuple[str, str, str]]) -> Line | None:
+    """The last line that says that something of these sessions was forgotten on purpose."""
+    owners = {(agent, session_id) for agent, _, session_id in sessions}
+    last = None
+    for record in catalog.ledger.lines() if owners else ():
+        if record.get("kind") == "forgotten" and (record["agent"], record["session_id"]) in owners:
+            last = record
+    return last
 
 
 def restore(catalog: Catalog, agent: str, session_id: str, write: Callable[[bytes], object]) -> Restored:

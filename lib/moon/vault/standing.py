@@ -22,7 +22,7 @@ class Standing:
     """`files`: the record of each file by its path. `members`: what each file holds, in order. `where`: the path of the
     file that holds a segment, by the segment's own path. `named`: every path that any line ever named. `doubled`: the
     numbers of lines that name a file again. `forgotten`: the lines that say what was forgotten on
-    purpose, by the paths of the segments and the files that held it.
+    purpose, by the paths of the segments and the files that held it; `tombstones` are all such lines.
     """
 
     files: dict[str, Line] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class Standing:
     doubled: list[int] = field(default_factory=list)
     retired: list[Line] = field(default_factory=list)
     forgotten: dict[str, Line] = field(default_factory=dict)
+    tombstones: list[Line] = field(default_factory=list)
 
     def in_order(self) -> list[Line]:
         """The records of the files, in the order in which their segments were archived."""
@@ -105,6 +106,7 @@ def left_of(forgotten: Line) -> Line:
 
 
 def _forget(standing: Standing, record: Line) -> None:
+    standing.tombstones.append(record)
     for gone in record["gone"]:
         _take_out(standing, gone["archive_path"])
     paths = {*(gone["archive_path"] for gone in record["gone"]), record.get("archive_path", "")} - {""}

@@ -30,6 +30,7 @@ class Verified:
     events: int = 0
     bytes: int = 0
     retired: int = 0
+    forgotten: int = 0
     errors: list[MoonError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -41,6 +42,7 @@ class Verified:
         return (
             words
             + (f"; {counted(self.retired, 'event')} retired" if self.retired else "")
+            + (f"; {counted(self.forgotten, 'event')} forgotten on purpose" if self.forgotten else "")
             + "".join(f"; {note}" for note in self.notes)
         )
 
@@ -67,6 +69,7 @@ def verify(home: Home) -> Verified:
     asides = lost_asides(home, ledger)
     found.errors += (each.complaint() for each in asides if not each.accounted)
     found.retired = standing.lost() + sum(len(each.entries) for each in asides if each.accounted)
+    found.forgotten = sum(record["events"] for record in standing.tombstones)
     found.notes += _notes(standing, sum(each.mended for each in complaints))
     return found
 

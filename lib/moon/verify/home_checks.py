@@ -11,7 +11,8 @@ from moon.clock import format_ms, now_ms, parse_ms
 from moon.config import Config
 from moon.cycle import session_states as states
 from moon.files import make_private, sync, unusable, write_all
-from moon.health.signs import AHEAD_SECONDS, disk_trouble, growth_of
+from moon.health import disk_use
+from moon.health.signs import AHEAD_SECONDS
 from moon.paths import Home
 from moon.qmd import index_files
 from moon.text import counted, readable_size
@@ -148,28 +149,22 @@ def _close(found: list[tuple[Path, int]]) -> Findings:
     yield from (of_error("permissions", FAIL, each) for each in failed[:SHOWN])
 
 
-def check_disk(home: Home) -> Findings:
+def check_disk(home: Home, config: Config) -> Findings:
     """Is there room, and for how many days at the growth of the last week?"""
+    use = disk_use.look(home)
     place = next((each for each in (home.root, *home.root.parents) if each.is_dir()), Path("/"))
     found = os.statvfs(place)
-    free = found.f_bavail * found.f_frsize
-    on_disk = sum(_size(path) for path in _everything(home))
-    growth = growth_of(Ledger(home.ledger).archives(), on_disk, free, now_ms())
-    wrong = list(disk_trouble(free, growth, str(place)))
+    growth = disk_use.growth(use, Ledger(home.ledger).archives(), now_ms())
+    wrong = list(disk_use.troubles(home, config, use, growth))
     for error in wrong:
         yield of_error("disk", FAIL if error.code == "disk_full" else WARN, error)
     if found.f_files and not found.f_favail:
         yield trouble("disk", FAIL, "disk_full", f"the disk of {place} has no room for one more file", str(place))
     elif not wrong:
         days = "" if growth.days_left is None else f", enough for {growth.days_left} days at today's growth"
-        yield Finding("disk", OK, f"Moon takes {readable_size(on_disk)}, {readable_size(free)} are free{days}")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size if path.is_file() else 0
-    except OSError:
-        return 0
+        yield Finding(
+            "disk", OK, f"Moon takes {readable_size(use.total)}, {readable_size(use.free or 0)} are free{days}"
+        )
 
 
 def check_clock(home: Home) -> Findings:
