@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0:1] = [str(ROOT), str(ROOT / "lib")]
 
 from tests.attack.soak import Soak  # noqa: E402
+from tests.attack.spawner import Spawner  # noqa: E402
 from tests.fakes.gateway_server import GatewayServer  # noqa: E402
 from tests.loopback_providers import providers  # noqa: E402
 from tests.support import events  # noqa: E402
@@ -98,8 +99,9 @@ class Held(Soak):
 @contextmanager
 def soaking(folder: Path, seed: int) -> Iterator[Held]:
     """A soak with its gateway and its model."""
-    with GatewayServer() as server, providers(["ok"]) as model:
-        yield Held(folder, seed, server, model)
+    folder.mkdir(parents=True, exist_ok=True)
+    with GatewayServer() as server, providers(["ok"]) as model, Spawner(folder) as spawner:
+        yield Held(folder, seed, server, model, spawner)
 
 
 def between_stations(folder: Path, seed: int, station: str, operation: str) -> tuple[bool, list[str]]:

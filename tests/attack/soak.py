@@ -23,7 +23,6 @@ import random
 import signal
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -39,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0:1] = [str(ROOT), str(ROOT / "lib")]
 
 from tests.attack.soak_plot import draw  # noqa: E402
+from tests.attack.spawner import Spawner, Took  # noqa: E402
 from tests.fakes.gateway_server import TOKEN, GatewayServer  # noqa: E402
 from tests.loopback_providers import Providers, providers  # noqa: E402
 from tests.support.living_store import Live, LivingStore  # noqa: E402
@@ -143,7 +143,8 @@ class Archived:
 class Soak:
     """One Moon, one pair of stores, one gateway, one model."""
 
-    def __init__(self, folder: Path, seed: int, server: GatewayServer, model: Providers) -> None:
+    def __init__(self, folder: Path, seed: int, server: GatewayServer, model: Providers, spawner: Spawner) -> None:
+        self.spawner = spawner
         self.dice = random.Random(seed)
         self.moon = Moon(
             folder,
@@ -260,25 +261,12 @@ class Soak:
             stack.enter_context(held(self.moon.home.state / "cycle.lock"))
         return environment
 
-    def _start(self, environment: dict[str, str]) -> tuple[int, float, float, str]:
-        """The tick as a process: (exit code, CPU in ms, peak memory in MiB, what it said)."""
-        with tempfile.TemporaryFile() as said:
-            child = subprocess.Popen(
-                [program("sample")],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                start_new_session=True,
-            )
-            _, status, usage = os.wait4(child.pid, 0)
-            code = child.returncode = os.waitstatus_to_exitcode(status)
-            if code == -signal.SIGKILL:
-                end_all(self.moon.folder)
-            said.seek(0)
-            errors = said.read().decode("utf-8", "replace")
-        scale = 1024 if sys.platform == "linux" else 1024 * 1024
-        return code, (usage.ru_utime + usage.ru_stime) * 1000, usage.ru_maxrss / scale, errors
+    def _start(self, environment: dict[str, str]) -> Took:
+        """The tick as a process, as the timer starts it."""
+        took = self.spawner.run([program("sample")], environment)
+        if took.code == -signal.SIGKILL:
+            end_all(self.moon.folder)
+        return took
 
     def _judge(self, where: str, fault: str, code: int, errors: str, evening: bool) -> None:
         broken = self.seen.broken
@@ -461,8 +449,9 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="moon-soak-") as folder,
         GatewayServer() as server,
         providers(["ok"]) as model,
+        Spawner(Path(folder)) as spawner,
     ):
-        soak = Soak(Path(folder), options.seed, server, model)
+        soak = Soak(Path(folder), options.seed, server, model, spawner)
         soak.run(options.ticks)
         broken = list(soak.count())
     print(f"soak: {options.ticks} ticks, seed {options.seed}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.attack.soak import FAULTS, Soak
 from tests.attack.soak_plot import draw
+from tests.attack.spawner import Spawner
 from tests.fakes.gateway_server import GatewayServer
 from tests.loopback_providers import providers
 
@@ -13,8 +14,8 @@ TICKS = 24
 def test_some_ticks_of_a_day_keep_every_promise(tmp_path, monkeypatch):
     for name in ("MOON_NOW", "OPENCLAW_STATE_DIR", "FAKE_OPENCLAW"):
         monkeypatch.setenv(name, "")  # the stand-in in this process goes by them; put back afterwards
-    with GatewayServer() as server, providers(["ok"]) as model:
-        soak = Soak(tmp_path / "soak", 12, server, model)
+    with GatewayServer() as server, providers(["ok"]) as model, Spawner(tmp_path) as spawner:
+        soak = Soak(tmp_path / "soak", 12, server, model, spawner)
         soak.run(TICKS)
         assert list(soak.count()) == []
     assert soak.figures["events written"] > 50 and soak.seen.faults.total() > 2

@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.attack.soak import GATEWAY, OTHER, Soak
+from tests.attack.spawner import Spawner
 from tests.fakes.gateway_server import GatewayServer
 from tests.loopback_providers import providers
 from tests.support.living_store import Live
@@ -47,7 +48,8 @@ class WholeLife(RuleBasedStateMachine):
             patch.setenv(name, "")
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="moon-life-")))
         server, model = self.stack.enter_context(GatewayServer()), self.stack.enter_context(providers(["ok"]))
-        self.soak = Soak(folder, 1, server, model)
+        spawner = self.stack.enter_context(Spawner(folder))
+        self.soak = Soak(folder, 1, server, model, spawner)
         self.store = self.soak.store
         self.number = 0
         self.store.born("main")
