@@ -27,6 +27,7 @@ EXAMPLES = """\
   moon-archive --verify                        read every archive back and hold it against the ledger
   moon-archive --repair --dry-run              what is damaged, and what can be made anew
   moon-archive --restore agent:main:main --to main.jsonl
+  moon-archive --restore agent:main:main --to-openclaw ~/.openclaw     and `openclaw doctor --session-sqlite import`
 """
 CARE = ("verify", "repair", "pack", "list", "restore")
 
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
     care.add_argument("--pack", action="store_true", help="join what past days left in small files, all of it")
     care.add_argument("--restore", metavar="SESSION", help="rebuild a session's JSONL from ledger and archives alone")
     care.add_argument("--to", metavar="FILE", help="where --restore writes (- for standard output)")
+    care.add_argument("--to-openclaw", metavar="FOLDER", help="let --restore write what OpenClaw's own import reads")
     care.add_argument(
         "--force", action="store_true", help="let --restore write over a file; let --repair go on where all is gone"
     )
@@ -65,8 +67,11 @@ def check_options(options: argparse.Namespace, wanted: list[str]) -> None:
     """Raise `UsageWrong` for options that do not go together."""
     if len(wanted) > 1:
         raise UsageWrong(f"--{wanted[0]} and --{wanted[1]} are two things", hint="call moon-archive once for each")
-    if bool(options.restore) != bool(options.to):
-        raise UsageWrong("--restore SESSION and --to FILE go together", hint="see `moon-archive --help`")
+    if bool(options.restore) != bool(options.to or options.to_openclaw) or (options.to and options.to_openclaw):
+        raise UsageWrong(
+            "--restore SESSION and one of --to FILE and --to-openclaw FOLDER go together",
+            hint="see `moon-archive --help`",
+        )
     if options.copies and not options.repair:
         raise UsageWrong("--from says where --repair looks for copies", hint="give --repair too")
     if options.force and not (options.restore or options.repair):

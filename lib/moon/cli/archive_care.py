@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moon import audit, output
 from moon import config as configuration
+from moon.cli.archive_import import restore_for_openclaw
 from moon.clock import local_date, now_ms
 from moon.cycle.station_runner import take_lock
 from moon.errors import UsageWrong
@@ -91,11 +92,15 @@ def run_restore(options: argparse.Namespace) -> int:
     name, target = options.restore, options.to
     home = Home.from_environment()
     configuration.load(home)
-    require_target(target, options.force)
+    if target:
+        require_target(target, options.force)
     report = Report("moon-archive", changed=True)
     with open_catalog(home) as catalog:
         found = find_archived(catalog, name, options.agent)
-        if target == "-":
+        if options.to_openclaw:
+            target = options.to_openclaw
+            done = restore_for_openclaw(catalog, found, Path(target).expanduser(), force=options.force)
+        elif target == "-":
             done = [restore(catalog, each[0], each[2], output.put_bytes) for each in found]
         else:
             with atomic_writer(Path(target)) as descriptor:
@@ -107,6 +112,8 @@ def run_restore(options: argparse.Namespace) -> int:
     report.outcome = f"restored {events} of {counted(len(done), 'transcript')} to {target}"
     aside = sum(len(each.set_aside) for each in done)
     report.outcome += f"; {aside} more could be no line and lie in archives/quarantine" if aside else ""
+    if options.to_openclaw:
+        report.outcome += "; with its gateway stopped, `openclaw doctor --session-sqlite import` takes them in"
     finish(report, options.json and target != "-")
     return report.exit_code
 
