@@ -58,8 +58,11 @@ class World:
 
     def _put(self, found: os.stat_result) -> None:
         self.lines.append(stamp_of(found))
-        slack = SETTLED_NS if found.st_ctime_ns % 1_000_000_000 else SETTLED_COARSE_NS
-        self.settled = self.settled and found.st_ctime_ns < self._now - slack
+        self._see_time(found.st_ctime_ns)
+
+    def _see_time(self, changed: int) -> None:
+        slack = SETTLED_NS if changed % 1_000_000_000 else SETTLED_COARSE_NS
+        self.settled = self.settled and changed < self._now - slack
 
     def add_wal(self, database: str) -> None:
         """Take in a database's WAL: what its index says was committed last, its first bytes, and the file.
@@ -106,11 +109,17 @@ class World:
             self.lines.append(f"{path} errno {error.errno}")
 
     def _add_entry(self, name: str, entry: os.DirEntry[str]) -> None:
-        self.lines.append(name)
         try:
-            self._put(entry.stat())
+            found = entry.stat()
         except OSError as error:
-            self.lines.append(f"errno {error.errno}")
+            self.lines.append(f"{name} errno {error.errno}")
+            return
+        # There can be ten thousand. Owner, mode and the time of writing never change without the time of the inode's
+        # change, so they need not be written down too.
+        changed = found.st_ctime_ns
+        self.lines.append(f"{name} {found.st_dev} {found.st_ino} {found.st_size} {changed}")
+        if changed >= self._now - SETTLED_COARSE_NS:
+            self._see_time(changed)
 
     def digest(self) -> str:
         """One word for all of it; some of it may be secret."""
