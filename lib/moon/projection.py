@@ -98,12 +98,11 @@ def quoted(piece: Piece, text: str) -> str:
 
 
 def shorten(text: str, limit: int, line: int) -> str:
-    """Head and tail of a long text, with a note of how much is missing and where it stands in full."""
+    """Head and tail of a long text, with a note that the middle is missing and where it stands in full."""
     if len(text) <= limit:
         return text
     head, tail = limit * 3 // 4, limit // 4
-    left_out = len(text) - head - tail
-    return f"{text[:head]}\n[… {left_out} characters left out; line {line} of the archive has them …]\n{text[-tail:]}"
+    return f"{text[:head]}\n[… the middle is left out; line {line} of the archive has it …]\n{text[-tail:]}"
 
 
 def in_heading(text: str) -> str:

@@ -10,6 +10,7 @@ from moon import projection, text
 from moon.errors import ArchiveDamaged
 from moon.files import atomic_writer, write_all
 from moon.fulltext import MessageRow, SegmentSource, TextIndexWriter
+from moon.fulltext.index_filling import HEAD_CHARS, TAIL_CHARS
 from moon.index.index_steps import Made, Step
 from moon.index.qmd_collection import pages_change
 from moon.openclaw.events import Piece, parse
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # So much of the archives is entered at once: FTS5 writes its words when that ends, and in small portions it takes twice
 # as long.
 BYTES_AT_ONCE = 4_000_000
+# Longer than any secret.
+BEYOND_CHARS = 120_000
 
 
 def portions(steps: Iterable[Step]) -> Iterator[list[Step]]:
@@ -96,13 +99,22 @@ def read_messages(segment: Segment, redactor: Redactor) -> Iterator[Message]:
     """Every event of an archive that says something, redacted; lines that are no event are passed over. Raises
     `ArchiveDamaged`, behind the last one where the archive is not as it was archived.
     """
-    redact, lines = redactor.redact, text.lines
     for number, line in enumerate(segments.sound_lines(segment.path, segment.sha256), 1):
         event = parse(line)
         if event is None or not event.pieces:
             continue
-        pieces = tuple([Piece(role, redact(lines(said)).text, tool) for role, said, tool in event.pieces])
+        pieces = tuple([Piece(role, _clean(said, redactor), tool) for role, said, tool in event.pieces])
         yield Message(number, event.id, event.role, event.timestamp, pieces)
+
+
+def _clean(said: str, redactor: Redactor) -> str:
+    """A text as it may be kept. Of one so long that its middle is neither indexed nor shown, beginning and end alone:
+    each is looked through a good way further, and cut where no secret can be left in half.
+    """
+    if len(said) <= HEAD_CHARS + TAIL_CHARS + 4 * BEYOND_CHARS:
+        return redactor.redact(text.lines(said)).text
+    head, tail = said[: HEAD_CHARS + 2 * BEYOND_CHARS], said[-TAIL_CHARS - 2 * BEYOND_CHARS :]
+    return f"{_clean(head, redactor)[:-BEYOND_CHARS]}\n{_clean(tail, redactor)[BEYOND_CHARS:]}"
 
 
 def rows_of(messages: Iterable[Message]) -> Iterator[MessageRow]:
