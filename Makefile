@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -104,6 +104,18 @@ soak: venv ## A day of ticks on living stores with random faults, counted at the
 fuzz: venv ## Coverage-guided fuzzing of what reads events, questions, documents, secrets, the ledger (MINUTES=20 each; SEED, TARGETS)
 	$(PIP) -e '.[fuzz]'
 	$(PY) tests/attack/fuzz.py --minutes $(or $(MINUTES),20) --seed $(or $(SEED),1) $(if $(TARGETS),--targets $(TARGETS))
+
+prove: SEED := $(or $(SEED),$(shell date +%s))
+prove: venv ## Every attack in its short form, and a table of what was tried and what broke (some minutes)
+	@echo "make prove SEED=$(SEED)"
+	$(PY) tests/attack/prove.py --seed $(SEED)
+
+# S101: assertions say what holds. S603, S606: programs are started without a shell, which is the rule here. S608: SQL is
+# put together of Moon's own words, and every value is bound.
+audit: venv ## Known faults of what Moon depends on (needs PyPI's own service), and what ruff's security rules find
+	$(VENV)/bin/ruff check --no-cache --select S --ignore S101,S603,S606,S608 lib
+	$(PIP) pip-audit
+	$(VENV)/bin/pip-audit --skip-editable --progress-spinner off
 
 bench: venv ## What Moon costs beside references of the same run, into docs/performance.md (SEED; QUICK=1 only prints)
 	$(PY) tests/bench/bench.py --seed $(or $(SEED),4711) $(if $(QUICK),--quick)

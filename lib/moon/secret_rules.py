@@ -317,7 +317,7 @@ _LOOSER = r"(?:\s?:\s?[\w.|\[\] ]{1,30}\s?=|[\s+]{0,3}(?:=>|:=|={2,3}|:)\**|[\s+
 _AS_VALUE = r"""["']?\s?,?\s{0,8}["']?(?:value|content)["']?\s?[:=]\s?"""
 _ASSIGN = f"{_CLOSED}(?:{_OPERATOR}|{_AS_VALUE})"
 _VARIANT = r"(?:\d{1,2}|[_-]?v\d|[_-](?:prod|production|dev|test|live|staging|base|value|old|new|primary|secondary))?"
-_PASSWORD = "(?:password|passwd|passphrase|passcode|pwd)"
+_PASSWORD = "(?:password|passwd|passphrase|passcode|pwd)"  # noqa: S105
 _KEY_OF = (
     "(?:api|access|auth|private|priv|signing|encryption|account|licen[sc]e|app|application|consumer|client|shared"
     "|storage|subscription|service|master|admin|root|integration|ingest|ingestion|insert|write|read|deploy|webhook"

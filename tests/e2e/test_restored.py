@@ -22,11 +22,11 @@ def test_openclaw_takes_in_what_was_restored_and_goes_on(
     assert moon.run("moon-archive", "--session", talk.key).code == 0
 
     (tmp_path / "other").mkdir()
-    other = OpenClaw(tmp_path / "other", openclaw.bin_dir, model.url, agents=openclaw.agents)
+    other = OpenClaw(tmp_path / "other", openclaw.bin_dir, model.url, agents=(agent,))
     other.configure()
     done = moon.run("moon-archive", "--restore", talk.key, "--to-openclaw", str(other.state))
     assert done.code == 0, done.stderr
-    imported = other.run("doctor", "--session-sqlite", "import", "--session-sqlite-all-agents", "--json")
+    imported = other.run("doctor", "--session-sqlite", "import", "--session-sqlite-agent", agent, "--json")
     assert imported.code == 0, imported.stdout + imported.stderr
     with other:
         assert other.event_lines(session_id, agent) == before

@@ -16,7 +16,7 @@ from moon.errors import HomeUnusable, PackageAbsent, ProgramAbsent
 from moon.files import atomic_writer, unusable, write_all
 from moon.resources import how_to_add
 
-SECRET = "AGE-SECRET-KEY-"
+SECRET = "AGE-SECRET-KEY-"  # noqa: S105
 COMMAND_TIMEOUT = 30.0
 MAX_KEY = 1 << 16
 

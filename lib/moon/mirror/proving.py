@@ -89,7 +89,7 @@ def _items_by_name(standing: Standing, host: str, sealed: bool) -> dict[str, Ite
 
 def _chosen(objects: list[Stored], share: float, seed: int) -> list[Stored]:
     count = len(objects) if share >= 1 else max(1, round(len(objects) * share))
-    return random.Random(seed).sample(sorted(objects), min(count, len(objects)))
+    return random.Random(seed).sample(sorted(objects), min(count, len(objects)))  # noqa: S311
 
 
 def _note_absent(record: CopyRecord, items: dict[str, Item], known: dict[str, Stored], proof: Proof) -> None:

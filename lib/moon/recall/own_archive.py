@@ -85,7 +85,7 @@ class Embedded(Recall):
 def measure(recall: Recall, count: int, seed: int) -> Outcome:
     """Take up to `count` messages, ask for each, and compare. Raises the errors of the index."""
     index = recall.index
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     ids = index.message_ids()
     targets = list(_messages(index, chance.sample(ids, len(ids)), count))
     asked = [each for target in targets for each in _questions(index, target, chance)]
