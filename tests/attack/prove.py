@@ -34,9 +34,7 @@ def run(name: str, *arguments: str) -> tuple[int, str]:
     """One attack: (exit code, what it printed)."""
     print(f"-- {name} {' '.join(arguments)}", file=sys.stderr, flush=True)
     argv = [sys.executable, str(ATTACKS / name), *arguments]
-    done = subprocess.run(
-        argv, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    )
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, file=sys.stderr, flush=True)
     return done.returncode, done.stdout
 
