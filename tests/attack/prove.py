@@ -49,7 +49,7 @@ def kill_points(seed: int, folder: Path) -> list[Row]:
     command = "make attack-crash SEED=… POINTS=0"
     if not shutil.which("strace"):
         return [Row("kill points tried", "not run: strace is missing", "", command)]
-    _, text = run("crash.py", "--seed", str(seed), "--points", "8")
+    _, text = run("crash.py", "--seed", str(seed), "--points", "4")
     broken = total(r"deaths with a broken promise: (\d+)", text)
     return [Row("kill points tried", str(total(r"died (\d+) times", text)), str(broken), command)]
 

@@ -77,10 +77,11 @@ class Talkative(LoopbackModel):
         tokens = [word for word in last.split() if is_token(word)]
         if "# Continuity map" in last:
             return Answer(text="Noted.")
-        if tokens:
-            return Answer(text=f"answer-to-{tokens[-1]}", delay=self.dice.uniform(0.0, 1.2))
         fill = re.search(r"\[fill ([0-9.]+)\]", last)
-        return Answer(text="Understood.", prompt_tokens=round(float(fill[1]) * BUDGET)) if fill else said
+        used = round(float(fill[1]) * BUDGET) if fill else None
+        if tokens:
+            return Answer(text=f"answer-to-{tokens[-1]}", delay=self.dice.uniform(0.0, 1.2), prompt_tokens=used)
+        return Answer(text="Understood.", prompt_tokens=used) if fill else said
 
 
 def is_token(word: str) -> bool:
