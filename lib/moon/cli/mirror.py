@@ -83,6 +83,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--identity", metavar="FILE", default="", help="the file that opens a sealed copy; with --init it is made"
     )
     parser.add_argument(
+        "--past", action="store_true", help="with --restore: also what retention left to the copies, into DIR/past"
+    )
+    parser.add_argument(
         "--no-index", action="store_true", help="with --restore: leave the index to `moon-index --rebuild`"
     )
     parser.add_argument(
@@ -94,8 +97,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print a report")
     options = parser.parse_args(arguments)
-    if (options.host or options.no_index) and not options.restore:
-        raise UsageWrong("--host and --no-index are for --restore", hint="see `moon-mirror --help`")
+    if (options.host or options.no_index or options.past) and not options.restore:
+        raise UsageWrong("--host, --past and --no-index are for --restore", hint="see `moon-mirror --help`")
     if options.source and not (options.restore or options.list):
         raise UsageWrong("--from is for --restore and --list", hint="where to copy to stands in moon.yaml")
     return options

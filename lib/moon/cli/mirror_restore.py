@@ -36,7 +36,7 @@ def restore(options: argparse.Namespace) -> int:
     head = _head(place, host)
     seal = _seal(settings, options, head)
     copied = restoring.read_copy(place, host, seal)
-    done = restoring.restore(place, copied, seal, home, head)
+    done = restoring.restore(place, copied, seal, home, head, past=options.past)
     for error in (*copied.problems, *done.lost):
         report.fail(error)
     for words in restoring.is_sound(home):

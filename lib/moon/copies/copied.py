@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from moon.config import Config
 from moon.copies.copy_record import read_record
 from moon.copies.copy_settings import copies_of
+from moon.copies.ledger_items import items_of
 from moon.paths import Home
 from moon.vault.ledger import Ledger
-from moon.vault.standing import kept_of
 
 
 def not_copied(home: Home, config: Config, archive_paths: Iterable[str]) -> dict[str, list[str]]:
@@ -37,14 +37,5 @@ def _lacking(home: Home, wanted: list[str], end: int, missing: set[str]) -> list
     if end > ledger.size():
         return wanted
     later = set(missing)
-    for line in ledger.read(end):
-        record = line.record
-        if record is None:
-            continue
-        if record.get("kind") in ("archive", "pack"):
-            later.add(record["archive_path"])
-        elif record.get("kind") == "retired" and record.get("kept"):
-            later.add(kept_of(record)["archive_path"])
-        elif record.get("kind") == "aside":
-            later.add(f"archives/quarantine/{record['sha256']}.bin")
+    later |= {item.path for line in ledger.read(end) for item in items_of(line.record)}
     return [path for path in wanted if path in later]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from moon.copies.layout import Item
+from moon.copies.ledger_items import items_of
 from moon.vault.ledger import Read
-from moon.vault.standing import Line, Standing, kept_of
 
 # A part is put when so much of the ledger, or so many files of so many bytes, are together: what is cut short is begun
 # again from the part before.
@@ -36,28 +36,14 @@ def takes_out(lines: Iterable[Read]) -> bool:
     return any(line.record is None or line.record.get("kind") not in ADDING for line in lines)
 
 
-def items_of(record: Line | None) -> Iterator[Item]:
-    """The file that a line puts into the archive."""
-    kind = record.get("kind") if record else None
-    if record is None:
-        return
-    if kind in ("archive", "pack"):
-        yield Item(record["archive_path"], record["sha256"])
-    elif kind == "retired" and record.get("kept"):
-        kept = kept_of(record)
-        yield Item(kept["archive_path"], kept["sha256"])
-    elif kind == "aside":
-        yield Item(f"archives/quarantine/{record['sha256']}.bin", record["sha256"])
-
-
-def batches(start: int, lines: Iterable[Read], standing: Standing | None) -> Iterator[Batch]:
-    """The new lines in stretches. `standing`: what stands now, where a line may have taken out what another put in."""
+def batches(start: int, lines: Iterable[Read], here: set[Item] | None) -> Iterator[Batch]:
+    """The new lines in stretches. `here`: the files there are, where a line may have taken out what another put in."""
     batch, size, seen, end = Batch(end=start), 0, set[str](), start
     for line in lines:
         batch.lines.append(line.raw)
         batch.end = end = line.end
         for item in items_of(line.record):
-            if item.path not in seen and _stands(item, standing):
+            if item.path not in seen and (here is None or item in here):
                 seen.add(item.path)
                 batch.items.append(item)
                 size += int(line.record.get("bytes", 0)) if line.record else 0
@@ -66,20 +52,3 @@ def batches(start: int, lines: Iterable[Read], standing: Standing | None) -> Ite
             batch, size, start = Batch(end=end), 0, end
     if batch.lines:
         yield batch
-
-
-def _stands(item: Item, standing: Standing | None) -> bool:
-    if standing is None or is_set_aside(item):
-        return True
-    record = standing.files.get(item.path)
-    return record is not None and record["sha256"] == item.sha256
-
-
-def is_set_aside(item: Item) -> bool:
-    """Is it bytes that could be no line of an archive? Those stand for ever."""
-    return item.path.startswith("archives/quarantine/")
-
-
-def standing_items(standing: Standing) -> set[Item]:
-    """Every file that stands."""
-    return {Item(path, record["sha256"]) for path, record in standing.files.items()}

@@ -31,6 +31,7 @@ from moon.copies.layout import (
     pack_part,
     part_name,
 )
+from moon.copies.ledger_items import needed
 from moon.copies.place import Place
 from moon.copies.sealing import Seal
 from moon.errors import ArchiveDamaged, MoonError
@@ -38,10 +39,9 @@ from moon.host_id import Host
 from moon.mirror import copy_plan
 from moon.mirror.copy_notes import Changed, changed_notes
 from moon.mirror.copy_source import proven_bytes
-from moon.mirror.what_is_there import Meeting, lines_of, numbered
+from moon.mirror.what_is_there import Meeting, lines_of, records_of
 from moon.paths import Home
 from moon.vault.ledger import Ledger, line_hash
-from moon.vault.standing import fold
 
 PUTTERS = 8
 # So many bytes of files are in memory at once, but for a single file that is larger.
@@ -96,16 +96,12 @@ class CopyRun:
             self._renew()
         start = self.record.ledger_end
         lines = [*lines_of(self.ledger, start)]
-        gone, now, standing = set[Item](), set[Item](), None
+        gone, here = set[Item](), None
         if copy_plan.takes_out(lines) or self.record.missing:
-            earlier = [*lines_of(self.ledger, 0, start)]
-            standing = fold(numbered([*earlier, *lines]))
-            now = copy_plan.standing_items(standing)
-            now |= {
-                item for line in earlier for item in copy_plan.items_of(line.record) if copy_plan.is_set_aside(item)
-            }
-            gone = copy_plan.standing_items(fold(numbered(earlier))) - now
-        for batch in self._with_missing(copy_plan.batches(start, lines, standing), now):
+            earlier = records_of(lines_of(self.ledger, 0, start))
+            now = needed([*earlier, *records_of(lines)])
+            here, gone = now.here, needed(earlier).everything() - now.everything()
+        for batch in self._with_missing(copy_plan.batches(start, lines, here), here or set()):
             if self.done.parts and time.monotonic() > self.deadline:
                 break
             self._copy_batch(batch)
@@ -125,10 +121,10 @@ class CopyRun:
         places = {str(self.home.root / path) for path in joined}
         self.done.problems = [each for each in self.done.problems if each.path not in places]
 
-    def _with_missing(self, found: Iterator[copy_plan.Batch], now: set[Item]) -> Iterator[copy_plan.Batch]:
+    def _with_missing(self, found: Iterator[copy_plan.Batch], here: set[Item]) -> Iterator[copy_plan.Batch]:
         """The batches, and before them what is still missing of earlier ones."""
         wanted = set(self.record.missing)
-        again = sorted(item for item in now if item.path in wanted)
+        again = sorted(item for item in here if item.path in wanted)
         self.record.missing = [item.path for item in again]
         for number in range(0, len(again), copy_plan.FILES):
             yield copy_plan.Batch(items=again[number : number + copy_plan.FILES], end=self.record.ledger_end)

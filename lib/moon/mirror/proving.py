@@ -12,6 +12,7 @@ from moon.clock import now_text
 from moon.copies.copy_errors import CopyDamaged, CopyFailed, CopyKeyMissing, ObjectMissing
 from moon.copies.copy_record import CopyRecord
 from moon.copies.layout import OBJECT_LIMIT, Item, Stored, first_name, object_name
+from moon.copies.ledger_items import needed
 from moon.copies.place import Place
 from moon.copies.sealing import Seal
 from moon.errors import MoonError
@@ -21,7 +22,6 @@ from moon.mirror.what_is_there import Meeting
 from moon.output import tracked
 from moon.text import counted, readable_size
 from moon.vault.ledger import Ledger
-from moon.vault.standing import Standing
 
 READERS = 8
 AT_ONCE = 32
@@ -61,12 +61,13 @@ def prove(ledger: Ledger, host: Host, place: Place, seal: Seal, record: CopyReco
         proof.errors += read_copy(place, host.id, seal).problems
     if proof.errors:
         record.renew = True
-    items = _items_by_name(ledger.standing(), host.id, seal.sealed)
+    now = needed(ledger.lines())
+    items = {object_name(host.id, item, seal.sealed): item for item in now.everything()}
     _note_absent(record, items, there.known, proof)
     chosen = _chosen(list(there.known.values()), share, seed)
     check = _Check(place, host.id, seal if proof.content else None, items)
     damaged = check.all(chosen, proof)
-    _put_anew(record, damaged, items)
+    _put_anew(record, damaged, {first: item for first, item in items.items() if item in now.here})
     proof.strays = _strays(place, host.id, {each.name for each in there.known.values()} | set(record.remove))
     record.verified_at = now_text()
     return proof
@@ -80,11 +81,6 @@ def _opens(seal: Seal) -> bool:
     except CopyFailed:
         return False
     return True
-
-
-def _items_by_name(standing: Standing, host: str, sealed: bool) -> dict[str, Item]:
-    items = (Item(path, record["sha256"]) for path, record in standing.files.items())
-    return {object_name(host, item, sealed): item for item in items}
 
 
 def _chosen(objects: list[Stored], share: float, seed: int) -> list[Stored]:

@@ -30,14 +30,13 @@ from moon.copies.layout import (
     unpack_body,
     unpack_part,
 )
+from moon.copies.ledger_items import needed
 from moon.copies.place import Place
 from moon.copies.sealing import Seal
 from moon.errors import MoonError
 from moon.files import make_private, unusable, write_atomic
 from moon.host_id import Host, known_host, succeed, write_host
-from moon.mirror.copy_plan import is_set_aside, items_of, standing_items
 from moon.mirror.copy_source import what_differs
-from moon.mirror.what_is_there import numbered
 from moon.output import tracked
 from moon.paths import Home
 from moon.vault.ledger import GENESIS, Ledger, decoded, line_hash
@@ -45,6 +44,7 @@ from moon.vault.ledger import GENESIS, Ledger, decoded, line_hash
 GETTERS = 8
 AT_ONCE = 32
 MARK = ".restoring.json"
+PAST = "past"
 
 
 @dataclass
@@ -165,12 +165,15 @@ def _cut(error: MoonError, name: str, number: int, last: int) -> MoonError:
     )
 
 
-def restore(place: Place, copied: Copied, seal: Seal, home: Home, head: Head | None) -> Restored:
-    """Write everything into the folder, the ledger at last. Raises `CopyKeyMissing`, `HomeUnusable`."""
+def restore(place: Place, copied: Copied, seal: Seal, home: Home, head: Head | None, *, past: bool = False) -> Restored:
+    """Write everything into the folder, the ledger at last. `past`: see `_wanted`.
+
+    Raises `CopyKeyMissing`, `HomeUnusable`.
+    """
     make_private(home.root)
     done = Restored()
     write_atomic(home.root / MARK, json.dumps({"url": place.url, "host": copied.host}) + "\n")
-    wanted = _wanted(copied, done)
+    wanted = _wanted(copied, done, past)
     groups = [wanted[number : number + AT_ONCE] for number in range(0, len(wanted), AT_ONCE)]
     with ThreadPoolExecutor(GETTERS) as getters:
         for group in tracked(groups, f"fetching, {AT_ONCE} files each"):
@@ -189,21 +192,20 @@ def restore(place: Place, copied: Copied, seal: Seal, home: Home, head: Head | N
     return done
 
 
-def _wanted(copied: Copied, done: Restored) -> list[tuple[Item, Stored]]:
-    """Every file that stands, with its object, and the notes; what the copy does not have is lost."""
-    from moon.vault.ledger import Read
-    from moon.vault.standing import fold
+def _wanted(copied: Copied, done: Restored, past: bool) -> list[tuple[Item, Stored]]:
+    """Every file that stands, with its object, and the notes; what the copy does not have is lost.
 
-    lines = [Read(0, raw, decoded(raw)) for raw in bytes(copied.ledger).split(b"\n")[:-1]]
-    needed = standing_items(fold(numbered(lines)))
-    needed |= {item for line in lines for item in items_of(line.record) if is_set_aside(item)}
+    `past`: also what the host took from its disk because the copy has it, in a folder beside the archive.
+    """
+    records = (decoded(raw) for raw in bytes(copied.ledger).split(b"\n")[:-1])
+    now = needed(record for record in records if record is not None)
     wanted = []
-    for item in sorted(needed):
+    for item in sorted(now.everything() if past else now.here):
         held = copied.items.get(object_name(copied.host, item, copied.sealed))
         if held is None:
             done.lost.append(_lost(item.path, "the copy never had it"))
         else:
-            wanted.append(held)
+            wanted.append(held if item in now.here else (item._replace(path=f"{PAST}/{item.path}"), held[1]))
     return wanted + [held for held in copied.items.values() if not is_archive(held[0].path)]
 
 
@@ -249,7 +251,7 @@ def opened(place: Place, host: str, seal: Seal, item: Item, stored: Stored) -> b
 def _target(home: Home, item: Item) -> Path | None:
     """Where a file belongs; None for a path that leads out of the home or to what a copy never holds."""
     parts: Sequence[str] = item.path.split("/")
-    known = item.path == "moon.yaml" or parts[0] in ("archives", "memory", "distillations", "continuity")
+    known = item.path == "moon.yaml" or parts[0] in ("archives", "memory", "distillations", "continuity", PAST)
     if not known or {"", ".", ".."} & set(parts) or "\0" in item.path or item.path == "archives/ledger.jsonl":
         return None
     return home.root.joinpath(*parts)

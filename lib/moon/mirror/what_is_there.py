@@ -6,7 +6,7 @@ parts, for which no identity is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from moon.copies import copy_head
@@ -23,12 +23,12 @@ from moon.copies.layout import (
     part_name,
     unpack_part,
 )
+from moon.copies.ledger_items import needed
 from moon.copies.place import Place
 from moon.errors import MoonError
 from moon.host_id import Host
-from moon.mirror import copy_plan
 from moon.vault.ledger import Ledger, Read
-from moon.vault.standing import Line, fold
+from moon.vault.standing import Line
 
 
 @dataclass
@@ -136,11 +136,11 @@ class Meeting:
     def _find_missing(self, there: There) -> None:
         """Which archives the parts do not name, and which objects nobody needs any more."""
         record = there.record
-        lines = list(lines_of(self.ledger, 0, record.ledger_end))
-        needed = copy_plan.standing_items(fold(numbered(lines)))
-        needed |= {each for line in lines for each in copy_plan.items_of(line.record) if copy_plan.is_set_aside(each)}
-        names = {object_name(self.host.id, item, self.sealed): item.path for item in needed}
-        record.missing = sorted(path for name, path in names.items() if name not in there.known)
+        now = needed(records_of(lines_of(self.ledger, 0, record.ledger_end)))
+        names = {object_name(self.host.id, item, self.sealed): item for item in now.everything()}
+        record.missing = sorted(
+            item.path for name, item in names.items() if name not in there.known and item in now.here
+        )
         unneeded = (each.name for first, each in there.known.items() if first[:9] == "archives/" and first not in names)
         record.remove = sorted({*record.remove, *unneeded})
 
@@ -186,6 +186,6 @@ def lines_of(ledger: Ledger, start: int, end: int | None = None) -> Iterator[Rea
         yield line
 
 
-def numbered(lines: list[Read]) -> Iterator[tuple[int, Line]]:
-    """The lines that count, with a number each."""
-    return ((number, line.record) for number, line in enumerate(lines, 1) if line.record is not None)
+def records_of(lines: Iterable[Read]) -> list[Line]:
+    """The lines that count."""
+    return [line.record for line in lines if line.record is not None]
