@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit bench bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit attack-copies fleet-demo bench bench-fleet bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -116,6 +116,15 @@ audit: venv ## Known faults of what Moon depends on (needs PyPI's own service), 
 	$(VENV)/bin/ruff check --no-cache --select S --ignore S101,S603,S606,S608 lib
 	$(PIP) pip-audit
 	$(VENV)/bin/pip-audit --skip-editable --progress-spinner off
+attack-copies: SEED := $(or $(SEED),$(shell date +%s))
+attack-copies: venv ## Three hosts, one bucket, and whatever networks, rights, kills and strangers do to it (FAULTS=150)
+	$(PY) tests/attack/copies.py --seed $(SEED) --faults $(or $(FAULTS),150)
+
+fleet-demo: venv ## Three hosts copy into one bucket, one dies, a fourth is restored and answers what only it had heard
+	@$(PY) -E -s tests/demo/fleet_demo.py
+
+bench-fleet: venv ## What copying costs, before and with encryption, beside cp and SHA-256 of the same run
+	$(PY) tests/bench/bench_fleet.py
 
 bench: venv ## What Moon costs beside references of the same run, into docs/performance.md (SEED; QUICK=1 only prints)
 	$(PY) tests/bench/bench.py --seed $(or $(SEED),4711) $(if $(QUICK),--quick)

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,9 +76,9 @@ def new_host(name: str = "") -> Host:
     return Host(f"{readable}-{secrets.token_hex(5)}", called, secrets.token_hex(8), now_text())
 
 
-def succeed(host: Host, writer: str) -> Host:
-    """The same host with a writer of its own, which takes over from the one found."""
-    taken = tuple(dict.fromkeys((*host.took_over, host.writer, writer)))
+def succeed(host: Host, writers: Iterable[str]) -> Host:
+    """The same host with a writer of its own, which takes over from those that were found."""
+    taken = dict.fromkeys((*host.took_over, host.writer, *writers))
     return host._replace(writer=secrets.token_hex(8), took_over=tuple(each for each in taken if each))
 
 

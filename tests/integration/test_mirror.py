@@ -284,7 +284,11 @@ def test_a_restored_home_goes_on_and_the_old_one_is_told(nas, tmp_path):
     old.hear("s3")
     outcome = old.copy()
     assert outcome.error is not None and outcome.error.code == "copy_taken"
-    assert same_archive(new.home, restored(nas, tmp_path / "c", new.host))
+    assert same_archive(new.home, restored(nas, tmp_path / "c" / "moon", new.host))
+    third = Mirrored(tmp_path / "c", nas)
+    third.hear("s4")
+    assert third.copy().problems() == [], "the parts of both before it are its own now"
+    assert new.copy().error is not None
 
 
 def test_a_cloned_home_and_one_set_back_do_not_write_over_the_other(nas, tmp_path):

@@ -181,6 +181,36 @@ def test_init_makes_a_key_once_and_says_where_it_belongs(moon: Moon, spoiler: Sp
     assert moon.run("mirror", "--init", "s3://shared/init").code == 2, "without a key nobody could open it"
 
 
+def test_the_status_says_how_far_each_host_and_each_copy_is(moon: Moon):
+    assert moon.run("status", "--fleet").code == 2, "without copies there is no fleet"
+    configure(moon)
+    moon.ok("snapshot")
+    codes = [each["code"] for each in moon.run("status", "--json").json()["problems"]]
+    assert "copy_behind" in codes, "nothing was ever copied"
+    moon.ok("mirror")
+    status = moon.run("status", "--json").json()
+    assert status["copies"][0]["lag_bytes"] == 0 and "copy_behind" not in [each["code"] for each in status["problems"]]
+    fleet = moon.ok("status", "--fleet", "--json").json()
+    assert [(each["lag_lines"], each["silent"], each["problems"]) for each in fleet["hosts"]] == [(0, False, [])]
+    later = {"MOON_NOW": "2026-11-24T06:00:00Z"}
+    silent = moon.run("status", "--fleet", env=later)
+    assert silent.code == 1 and "SILENT" in silent.stdout.decode()
+    assert "copy_behind" in [each["code"] for each in moon.run("status", "--json", env=later).json()["problems"]]
+    assert moon.run("status", "--fleet", "--json", "--check").code == 2
+
+
+def test_what_is_forgotten_goes_from_the_copy_with_the_next_run(moon: Moon):
+    configure(moon)
+    moon.ok("snapshot")
+    moon.ok("mirror")
+    there = moon.folder / "nas"
+    assert list(there.rglob("*agent-main-s1*"))
+    moon.ok("forget", "agent:main:s1", "--yes")
+    moon.ok("mirror")
+    assert not list(there.rglob("*agent-main-s1*")) and list(there.rglob("*agent-main-s2*"))
+    moon.ok("mirror", "--verify")
+
+
 def test_options_that_make_no_sense(moon: Moon):
     for arguments in (("--sample", "2"), ("--host", "h"), ("--from", "file:///x"), ("--verify", "--list")):
         assert moon.run("mirror", *arguments).code == 2, arguments

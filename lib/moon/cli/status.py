@@ -21,6 +21,7 @@ EXAMPLES = """\
   moon-status --prometheus /var/lib/node_exporter/moon.prom
   moon-status --plot agent:main:main           how full it was over time, and what was done when
   moon-status --html moon.html                 a page with all of it, and the conversations to read
+  moon-status --fleet                          every machine that copies to the same places
   moon-status --json | jq .problems
   moon-status --json | jq -r '.sessions[] | select(.pending != []) | .session_key'
 """
@@ -35,12 +36,15 @@ def main(arguments: list[str]) -> int:
         "moon-status", "Say what is wrong, what Moon did last, what waits, and how much it keeps.", EXAMPLES
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print the status document")
+    parser.add_argument("--json", action="store_true", help="print the status document")
     form.add_argument("--check", action="store_true", help="print one line, for monitoring")
     form.add_argument(
         "--prometheus",
         metavar="FILE",
         help="write metrics for node_exporter's textfile collector (- for standard output)",
+    )
+    form.add_argument(
+        "--fleet", action="store_true", help="every host that copies to the same places, from their heads"
     )
     form.add_argument("--plot", metavar="SESSION", nargs="?", const="", help="draw how full it was, and what was done")
     form.add_argument("--html", metavar="FILE", help="write a page: problems, curves, growth, conversations to read")
@@ -49,12 +53,16 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--all", action="store_true", help="list every session")
     options = parser.parse_args(arguments)
+    if options.json and (options.check or options.prometheus or options.html or options.plot is not None):
+        raise UsageWrong("--json goes with --fleet, or alone", hint="see `moon-status --help`")
     home = Home.from_environment()
     if options.plot is not None:
         from moon.cli.status_pictures import print_plots
 
         print_plots(home, options.plot)
         return DONE
+    if options.fleet:
+        return print_fleet(home, options.json)
     document = gather(home)
     if options.json:
         output.put(as_json(document))
@@ -71,6 +79,24 @@ def main(arguments: list[str]) -> int:
     else:
         output.tell(*describe(document, everything=options.all))
     return FAILED if needs_person(document) else DONE
+
+
+def print_fleet(home: Home, as_json: bool) -> int:
+    """Every host of every place; 1 when one of them needs a person. Raises `UsageWrong` without copies."""
+    from moon import config as configuration
+    from moon import schema
+    from moon.copies.copy_settings import copies_of
+    from moon.status.fleet_status import describe_fleet, gather_fleet, is_well
+
+    urls = [each.url for each in copies_of(configuration.load(home))]
+    if not urls:
+        raise UsageWrong("no copies are configured, so no fleet is known", hint="`moon-mirror --init URL` shows how")
+    document = gather_fleet(urls)
+    if as_json:
+        output.put(schema.dump("fleet", document))
+    else:
+        output.tell(*describe_fleet(document))
+    return DONE if is_well(document) else FAILED
 
 
 def write_metrics(document: dict[str, Any], target: str) -> None:

@@ -49,11 +49,14 @@ PAST = "past"
 
 @dataclass
 class Copied:
-    """A host's copy as its parts tell it. `objects`: where each file lies, by the first name of its object."""
+    """A host's copy as its parts tell it. `items`: where each file lies, by the first name of its object.
+
+    `writers`: the homes that put the parts.
+    """
 
     host: str
     sealed: bool
-    writer: str = ""
+    writers: list[str] = field(default_factory=list)
     generation: int = 0
     parts: int = 0
     ledger: bytearray = field(default_factory=bytearray)
@@ -148,7 +151,8 @@ def _take(found: Copied, header: PartHeader, body: bytes, seal: Seal) -> str:
         held = found.items.get(first_name(gone))
         if held is not None and held[1].name == gone:
             del found.items[first_name(gone)]
-    found.writer, found.parts = header["writer"], header["number"]
+    found.writers.append(header["writer"])
+    found.parts = header["number"]
     return before
 
 
@@ -186,8 +190,9 @@ def restore(place: Place, copied: Copied, seal: Seal, home: Home, head: Head | N
                     done.kept += 1
     write_atomic(home.ledger, bytes(copied.ledger))
     name = head["name"] if head else copied.host
+    writers = [*copied.writers, *([head["writer"]] if head else [])]
     own = known_host(home) or Host(copied.host, name, "", head["updated_at"] if head else "1970-01-01T00:00:00.000Z")
-    write_host(home, succeed(own._replace(id=copied.host), copied.writer), replace=True)
+    write_host(home, succeed(own._replace(id=copied.host), writers), replace=True)
     (home.root / MARK).unlink()
     return done
 

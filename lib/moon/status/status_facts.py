@@ -27,6 +27,7 @@ from moon.health.problems import Trouble
 from moon.health.signs import forget_trouble, heartbeat_of, index_trouble, timer_trouble
 from moon.log_parts import parts
 from moon.paths import Home
+from moon.status.copies_state import copies_state, copies_trouble
 from moon.status.status_meaning import known_sessions, last_actions, open_cycle, session_entry, without_done
 from moon.status.status_problems import as_problems
 from moon.trust import NotTrusted
@@ -73,6 +74,8 @@ def gather(home: Home) -> Document:
     problems += index_trouble(lines, indexed.shas, now, str(home.text_index))
     problems += forget_trouble(home, now)
     problems += disk_use.troubles(home, config, use, growth)
+    copies = copies_state(home, config)
+    problems += copies_trouble(copies, now)
     document = {
         "schema": "moon.status/1",
         "taken_at": format_ms(now),
@@ -96,6 +99,7 @@ def gather(home: Home) -> Document:
             "lag": len({line["sha256"] for line in lines} - indexed.shas),
             "vectors": vectors.count(home.vectors) if config.recall.semantic.source != "off" else None,
         },
+        "copies": copies,
         "distillation": part(lambda: _distillation(home, config, now), None),
         "disk": {
             "raw_bytes": use.raw,

@@ -9,6 +9,7 @@ from typing import Any
 from moon.clock import parse_ms
 from moon.health.problems import STATUS
 from moon.remedies import RANKS
+from moon.status.copies_state import copy_words
 from moon.status.status_problems import needs_person
 from moon.text import counted, readable_size, shown, span
 
@@ -107,6 +108,8 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     lag = f", {counted(index['lag'], 'archive')} NOT yet indexed (`moon-index --all`)" if index["lag"] else ""
     meant = "" if index.get("vectors") is None else f", the meaning of {index['vectors']} is known"
     yield "index", f"{counted(index['archives'], 'archive')}, {counted(index['messages'], 'message')}{meant}{lag}"
+    for copy in document["copies"]:
+        yield "copy", copy_words(copy, now)
     if document["distillation"] is not None:
         yield "models", _models(document["distillation"])
     disk = document["disk"]
