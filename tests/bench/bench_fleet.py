@@ -1,4 +1,4 @@
-"""What copying costs (`make bench-fleet`): CPU of this process, beside `cp` and SHA-256 of the same bytes in the same run.
+"""What copying costs (`make bench-fleet`): CPU of this process, beside `cp` and SHA-256 of the same bytes.
 
 A ledger of plain and of compressed archives is copied to a real S3 server in another process, once as it is and once
 sealed. CPU is counted, not time: the server and whatever else runs take none of it. `QUICK=1` takes a tenth.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import secrets
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:1] = [str(ROOT / "lib"), str(ROOT)]
@@ -33,8 +36,9 @@ from moon.paths import Home  # noqa: E402
 from moon.vault.ledger import Ledger  # noqa: E402
 from moon.vault.segments import SegmentWriter, segment_path  # noqa: E402
 
+Made = TypeVar("Made")
 MEGABYTE = 1_000_000
-WORDS = "the of relay station battery voltage log plan deploy error restart window harbour lantern register".split()
+WORDS = ("relay", "station", "battery", "voltage", "log", "plan", "deploy", "error", "restart", "window", "lantern")
 
 
 def make_home(folder: Path, megabytes: int, compressed: bool, segment_bytes: int) -> tuple[Home, int]:
@@ -70,14 +74,14 @@ def make_home(folder: Path, megabytes: int, compressed: bool, segment_bytes: int
     return home, messages
 
 
-def cost(work: Callable[[], object]) -> float:
-    """CPU seconds of this process, its threads included; the least of three."""
+def cost(work: Callable[[], Made]) -> tuple[float, Made]:
+    """(CPU seconds of this process, its threads included: the least of three; what was made)."""
     found = []
     for _ in range(3):
         before = time.process_time()
-        work()
+        made = work()
         found.append(time.process_time() - before)
-    return min(found)
+    return min(found), made
 
 
 def files(home: Home) -> list[Path]:
@@ -100,16 +104,12 @@ def copy_all(home: Home, folder: Path) -> None:
 
 def mirror(home: Home, url: str, seal: Seal) -> tuple[int, int]:
     """One whole copy to a place of its own; (objects, bytes)."""
-    mirror.runs += 1  # type: ignore[attr-defined]
-    place = open_place(f"{url}/run{mirror.runs}", seconds=60)  # type: ignore[attr-defined]
+    place = open_place(f"{url}/{secrets.token_hex(8)}", seconds=60)
     run = CopyRun(home, settings(), own_host(home), place, seal, time.monotonic() + 3600)
     run.copy()
     run.put_head(None, [])
     assert not run.done.problems and not run.done.left
     return run.done.objects, run.done.bytes
-
-
-mirror.runs = 0  # type: ignore[attr-defined]
 
 
 def measure(folder: Path, url: str, kind: str, megabytes: int, segment_bytes: int) -> bool:
@@ -121,14 +121,12 @@ def measure(folder: Path, url: str, kind: str, megabytes: int, segment_bytes: in
     seals = {"as it is": Unsealed(), "sealed": Age([str(identity.to_public())])}
     target = folder / "cp"
     target.mkdir(exist_ok=True)
-    cp, sha = cost(lambda: copy_all(home, target)), cost(lambda: hash_all(home))
+    (cp, _), (sha, _) = cost(lambda: copy_all(home, target)), cost(lambda: hash_all(home))
     print(f"{kind}: {text / MEGABYTE:.0f} MB of text, {stored / MEGABYTE:.1f} MB stored, {messages} messages")
     print(f"  cp {stored / cp / MEGABYTE:.0f} MB/s of CPU, SHA-256 {stored / sha / MEGABYTE:.0f} MB/s")
     kept = True
     for name, seal in seals.items():
-        sizes: list[tuple[int, int]] = []
-        took = cost(lambda seal=seal: sizes.append(mirror(home, url, seal)))  # type: ignore[misc]
-        objects, put = sizes[-1]
+        took, (objects, put) = cost(partial(mirror, home, url, seal))
         speed = text / took / MEGABYTE
         print(
             f"  copied {name}: {speed:.0f} MB/s of text, {stored / took / MEGABYTE:.0f} MB/s stored; "
