@@ -108,7 +108,7 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     lag = f", {counted(index['lag'], 'archive')} NOT yet indexed (`moon-index --all`)" if index["lag"] else ""
     meant = "" if index.get("vectors") is None else f", the meaning of {index['vectors']} is known"
     yield "index", f"{counted(index['archives'], 'archive')}, {counted(index['messages'], 'message')}{meant}{lag}"
-    for copy in document["copies"]:
+    for copy in document.get("copies", ()):
         yield "copy", copy_words(copy, now)
     if document["distillation"] is not None:
         yield "models", _models(document["distillation"])
