@@ -382,3 +382,13 @@ def test_a_phrase_is_found_however_old_it_is_or_the_answer_says_how_far_it_looke
     assert notes == (
         "the exact phrase is not in the newest 100 messages that have its words; its words were searched for",
     )
+
+
+def test_a_piece_of_a_sentence_finds_the_sentence(index: TextIndexWriter, ask: Ask) -> None:
+    add(index, "a", ["Hello.", "We could perhaps ask the harbour office for a copy of the old tide tables."])
+    add(
+        index,
+        "b",
+        ["Tide tables: the harbour office has old copies, I ask.", "Tables of the tide, harbour office, old."],
+    )
+    assert ask("ask the harbours for copying of the old tables and more papers")[0] == "a-1"

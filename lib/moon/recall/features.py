@@ -47,6 +47,9 @@ ECHO_SHARE = 0.8
 SAID_AGAIN = 3.0
 # Bare words of which a row has so much are taken to be quoted from it.
 WHOLE = 0.9
+# … or so much of their order, with at most so many words between two of them.
+IN_ORDER = 0.6
+BETWEEN = 4
 # An unknown stop word is taken to stand in so many rows.
 STOP_ROWS = 32
 # Lengths of messages say something about who talks much from about so many on.
@@ -236,12 +239,27 @@ class Reader:
         ]
         ordered = [self.codes[min(word)] for word in found.asked]
         self.pairs = {(one, other) for one, other in zip(ordered, ordered[1:], strict=False) if one != other}
+        # Key words have no small words between them, a sentence that somebody remembers has.
+        self.is_piece = not found.asks and bool(found.small) and len(self.pairs) >= ECHO_PAIRS
 
-    def is_quoted(self, counts: Mapping[int, int], bits: int) -> bool:
-        """Are these bare words, and a row has (nearly) all of them, if with other endings? Then it is likely what
-        somebody remembers.
+    def is_quoted(self, counts: Mapping[int, int], bits: int, ordered: int) -> bool:
+        """Are these bare words, and a row has (nearly) all of them, if with other endings, or, of a piece of a
+        sentence, most of them in their order? Then it is likely what somebody remembers.
         """
-        return not self.found.asks and self._covered(counts, bits) >= WHOLE * self.scales.total
+        if self.found.asks:
+            return False
+        in_order = self.is_piece and ordered >= IN_ORDER * len(self.pairs)
+        return in_order or self._covered(counts, bits) >= WHOLE * self.scales.total
+
+    def _ordered(self, codes: Sequence[int]) -> int:
+        """How many neighbours of the question stand in a row in their order, with few words between them."""
+        places = [(at, code if code >= 0 else ~code) for at, code in enumerate(codes) if code != Codes.NOTHING]
+        found: set[tuple[int, int]] = set()
+        for number, (at, code) in enumerate(places):
+            for other_at, other in places[number + 1 : number + 1 + BETWEEN]:
+                if other_at - at <= BETWEEN and (code, other) in self.pairs:
+                    found.add((code, other))
+        return len(found)
 
     def _covered(self, counts: Mapping[int, int], bits: int) -> float:
         """The rarity of the words that a row has, also of those that only begin like one of its words."""
@@ -290,6 +308,7 @@ class Reader:
         codes = self._codes(text, row.language)
         counts = Counter(codes)
         pairs = len(self.pairs.intersection(zip(codes, codes[1:], strict=False)))
+        ordered = self._ordered(codes) if self.is_piece else pairs
         says_again = self.found.asks and len(self.pairs) >= ECHO_PAIRS and pairs >= ECHO_SHARE * len(self.pairs)
         asks = SAID_AGAIN if says_again else float(ends_as_question(text[-ASKS_CHARS:]))
         brief = brevity(size)  # a long message has every sign by chance
@@ -307,8 +326,9 @@ class Reader:
             self._order(moment),
             brief if _DIGIT.search(text) else 0.0,
         ]
-        if self.is_quoted(counts, bits):
+        if self.is_quoted(counts, bits, ordered):
             share = self._covered(counts, bits) / self.scales.total
+            features[TEXT_FEATURES.index("pairs")] = float(ordered)
             return Read(True, self._bm25(counts, bits, len(codes)), share, features)
         return Read(False, self._bm25(counts, bits, size), self._share(codes, bits), features)
 
