@@ -81,6 +81,7 @@ attack-crash: SEED := $(or $(SEED),$(shell date +%s))
 attack-crash: venv ## Kill a whole cycle at every system call, with and without the power (Linux, strace; POINTS=100 for fewer)
 	@echo "make attack-crash SEED=$(SEED)"
 	$(PY) tests/attack/crash.py --seed $(SEED) --points $(or $(POINTS),0)
+	$(PY) tests/attack/forget.py
 
 attack-gateway: SEED := $(or $(SEED),$(shell date +%s))
 attack-gateway: venv ## The same on the real OpenClaw: kills around prune and rollover, runs begun right before a reset (KILLS=200 RUNS=100)

@@ -202,6 +202,26 @@ def test_without_openclaw_the_archive_forgets_all_the_same(forgetter: Forgetter)
     assert (code, document["errors"][0]["code"]) == (3, "store_absent") and forgetter.is_gone()
 
 
+def test_a_map_goes_also_where_it_opened_another_session(forgetter: Forgetter) -> None:
+    moon = forgetter.moon
+    said_in_map = events.message("m1", f"# Continuity map r1\n\nKeep {SECRET} in mind.")
+    child = [*events.conversation("c1", 1), said_in_map]
+    SqliteStoreBuilder(moon.state_dir).put("agent:main:child", "c1", child, used=900)
+    moon.ok("archive", "--session", "agent:main:child", env=LATER)
+    lists = dict.fromkeys(("summary", "decisions", "milestones", "open_tasks", "identifiers", "recall_hints"), [])
+    document = {"schema": "moon.continuity/1", "rollover_id": "r1", "agent": "main", "session_key": PLAN, **lists}
+    document |= {"from_session_id": "p1", "created_at": LATER["MOON_NOW"], "archives": [], "memory_files": []}
+    schema.write("continuity", {**document, "rules": [f"keep {SECRET}"]}, moon.home.continuity / "r1.json")
+    link = {"schema": "moon.archive/1", "kind": "link", "agent": "main", "session_key": PLAN, "from_session_id": "p1"}
+    link |= {"to_session_id": "c1", "to_session_key": "agent:main:child", "boundary_event_id": "p1-a3"}
+    link |= {"continuity_path": "continuity/r1.json", "rollover_id": "r1", "linked_at": LATER["MOON_NOW"]}
+    Ledger(moon.home.ledger).append(link)  # type: ignore[arg-type]
+    code, done = forgetter(PLAN)
+    assert code == 0 and {each["session_id"]: each["whole"] for each in done["sessions"]} == {"p1": True, "c1": False}
+    assert forgetter.is_gone() and not list(moon.home.continuity.iterdir())
+    assert list(archived_events(moon.home, "c1")) == child[:-1]
+
+
 def test_a_damaged_tombstone_brings_nothing_back(forgetter: Forgetter) -> None:
     copy = shutil.copytree(forgetter.moon.home.archives, forgetter.moon.folder / "copy")
     assert forgetter(PLAN)[0] == 0

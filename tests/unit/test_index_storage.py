@@ -86,6 +86,30 @@ def test_texts_get_a_dictionary_when_there_is_enough_and_all_come_back(path: Pat
     assert path.stat().st_size < 0.8 * sum(len(row.text) for row in rows)
 
 
+def test_a_purge_leaves_no_byte_of_what_went_in_dictionary_words_or_free_pages(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moon.fulltext.stored_text.TRAINING_BYTES", 100_000)
+    rows = [row._replace(text=f"{row.text} the contrabassoonist left") for row in talk(700)]
+    with open_writer(path) as index:
+        index.add_segment(source("stays"), talk(700, seed=2))
+        index.add_segment(source("goes"), rows)
+        index.finish()
+        assert kinds(index) == {FIRST_DICTIONARY} and b"contrabassoonist" in path.read_bytes()
+        index.forget_segment("goes")
+        index.purge()
+        assert FIRST_DICTIONARY not in kinds(index)
+        kept = {row.text for row in index.rows(index.message_ids())}
+    assert kept == {row.text for row in talk(700, seed=2)}
+    assert b"contrabassoon" not in path.read_bytes() and not Path(f"{path}-wal").exists()
+    with open_reader(path) as reader:
+        assert reader.findable("stays") and not reader.damage()
+    with open_writer(path) as index:
+        index.add_segment(source("more"), talk(30, seed=3))
+        index.finish()
+        assert len(index.rows(index.message_ids())) == 730 and not index.damage()
+
+
 def test_a_failing_feed_takes_the_dictionary_with_it(path: Path) -> None:
     def feed() -> object:
         yield from talk(3 * TRAINING_BYTES // 1200)

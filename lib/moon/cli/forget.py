@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from moon import config as configuration
@@ -174,7 +175,7 @@ def words_of(found: Survey, *, dry_run: bool) -> list[str]:
 
 def command_for(agent: str, session_key: str) -> str:
     """How OpenClaw deletes a session."""
-    return f"openclaw sessions delete '{session_key or 'KEY'}' --agent {agent}"
+    return f"openclaw sessions delete {shlex.quote(session_key or 'KEY')} --agent {shlex.quote(agent)}"
 
 
 def document_of(found: Survey, done: Outcome, request: Request, *, dry_run: bool) -> dict[str, Any]:
