@@ -99,6 +99,7 @@ def test_a_purge_leaves_no_byte_of_what_went_in_dictionary_words_or_free_pages(
         index.forget_segment("goes")
         index.purge()
         assert FIRST_DICTIONARY not in kinds(index)
+        assert index.connection.execute("PRAGMA freelist_count").fetchone() == (0,)
         kept = {row.text for row in index.rows(index.message_ids())}
     assert kept == {row.text for row in talk(700, seed=2)}
     assert b"contrabassoon" not in path.read_bytes() and not Path(f"{path}-wal").exists()
