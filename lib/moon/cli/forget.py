@@ -27,6 +27,8 @@ EXAMPLES = """\
   moon-forget --before 2025-01-01 --agent work what an agent's conversations held before that day
 """
 SHOWN = 20
+# What is derived from an archive as a whole.
+ENTERED_AGAIN = frozenset({"index", "pages", "QMD", "distillations", "memory"})
 
 
 def main(arguments: list[str]) -> int:
@@ -40,11 +42,11 @@ def main(arguments: list[str]) -> int:
     with open_catalog(home) as catalog:
         found = survey(home, config, catalog, request)
     if options.dry_run or not found.has_work():
-        tell(found, Outcome(list(found.plan.problems)), request, options.json, dry_run=options.dry_run)
+        tell(config, found, Outcome(list(found.plan.problems)), request, options.json, dry_run=options.dry_run)
         return exit_code(found, Outcome(list(found.plan.problems)))
     if not options.yes:
         if not options.json:
-            output.say(*words_of(found, dry_run=True))
+            output.say(*words_of(config, found, dry_run=True))
         if not output.confirm("Remove all of this for good?"):
             raise UsageWrong(
                 "nothing was removed", hint="give --yes to go on without being asked, or --dry-run to look"
@@ -55,7 +57,7 @@ def main(arguments: list[str]) -> int:
             found, done = carry_out(home, config, catalog, request)
     finally:
         lock.release()
-    tell(found, done, request, options.json, dry_run=False)
+    tell(config, found, done, request, options.json, dry_run=False)
     return exit_code(found, done)
 
 
@@ -116,7 +118,7 @@ def resume(home: Home, config: Config) -> int:
             found, done = carry_out(home, config, catalog, request)
     finally:
         lock.release()
-    tell(found, done, request, as_json=False, dry_run=False)
+    tell(config, found, done, request, as_json=False, dry_run=False)
     return exit_code(found, done)
 
 
@@ -127,11 +129,11 @@ def exit_code(found: Survey, done: Outcome) -> int:
     return PARTIAL if found.has_work() or found.plan.sessions else FAILED
 
 
-def tell(found: Survey, done: Outcome, request: Request, as_json: bool, *, dry_run: bool) -> None:
+def tell(config: Config, found: Survey, done: Outcome, request: Request, as_json: bool, *, dry_run: bool) -> None:
     """Print the document, and say it in words."""
     if as_json:
         output.put(schema.dump("forget", document_of(found, done, request, dry_run=dry_run)))
-    output.say(*words_of(found, dry_run=dry_run))
+    output.say(*words_of(config, found, dry_run=dry_run))
     for each in done.left:
         output.say(f"  still in {each.path}: {each.action}")
     for error in done.problems:
@@ -148,7 +150,7 @@ def outcome_of(found: Survey, *, dry_run: bool) -> str:
     return f"would forget {words}" if dry_run else f"forgot {words}"
 
 
-def words_of(found: Survey, *, dry_run: bool) -> list[str]:
+def words_of(config: Config, found: Survey, *, dry_run: bool) -> list[str]:
     """What goes, from where, and what OpenClaw itself still has."""
     lines = [f"moon-forget: {outcome_of(found, dry_run=dry_run)}"]
     for each in found.plan.with_work()[:SHOWN]:
@@ -158,9 +160,13 @@ def words_of(found: Survey, *, dry_run: bool) -> list[str]:
         lines.append(f"  {name} of {each.agent}: {counted(each.events, 'event')}{size}, {part}")
     more = len(found.plan.with_work()) - SHOWN
     lines += [f"  and {counted(more, 'session')} more"] if more > 0 else []
+    in_part = any(not each.is_whole for each in found.plan.with_work())
     for place in found.places:
         size = f", {readable_size(place['bytes'])}" if place["bytes"] else ""
-        lines.append(f"  from {place['place']}: {place['items']}{size}")
+        anew = ", all of these archives; what is left of them is entered again" if in_part else ""
+        lines.append(
+            f"  from {place['place']}: {place['items']}{size}{anew if place['place'] in ENTERED_AGAIN else ''}"
+        )
     held = [each for each in found.plan.sessions if each.held]
     for each in held[:SHOWN]:
         where = ", ".join(dict.fromkeys(place.path for place in each.held))
@@ -169,7 +175,9 @@ def words_of(found: Survey, *, dry_run: bool) -> list[str]:
     if held:
         lines.append(f"    to delete a session there: {command_for(held[0].agent, held[0].session_key)}")
         lines.append("    Moon does not archive these events again, whether they stay there or not")
-    lines.append("  copies and backups made before keep it until they are made anew")
+    if config.copies:
+        lines.append("  copies that are configured lose it with the next run of moon-mirror")
+    lines.append("  backups made before keep it until they are made anew")
     return lines if found.has_work() or held else lines[:1]
 
 
