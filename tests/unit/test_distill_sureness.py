@@ -95,3 +95,20 @@ def test_advice_is_nobodys_task() -> None:
 )
 def test_what_somebody_lived_through_or_quotes_is_no_rule(text: str) -> None:
     assert lists_of(("user", text))["rules"] == []
+
+
+def test_what_a_question_tells_is_told_apart_from_it() -> None:
+    question = "What is the best way to ask for more, since I got a signing bonus of $3,000 in May?"
+    summary = lists_of(("user", "Hello there."), ("assistant", "Hello."), ("user", question))["summary"]
+    assert "I got a signing bonus of $3,000 in May" in summary
+
+
+def test_the_same_finding_is_told_once() -> None:
+    said = [
+        ("user", "The nightly import fails since Tuesday, can you look?"),
+        ("call", "exec systemctl status import.timer"),
+        ("result", "Failed with result exit-code"),
+        ("assistant", "The cause was a full disk on /srv/import."),
+    ]
+    lines = [line for lines in lists_of(*said).values() for line in lines]
+    assert sum("full disk on /srv/import" in line for line in lines) == 1

@@ -39,9 +39,30 @@ def clauses(sentence: str) -> Iterator[str]:
         left = sentence[start : border.start()]
         long_enough = border["request"] or len(sentence) - start > SHORT
         if long_enough and len(sentence) - border.end() >= LEAST and stands_alone(left):
-            yield _whole(left, start)
+            yield from _told_in(_whole(left, start))
             start = border.end()
-    yield shortened(_whole(sentence[start:], start))
+    yield from map(shortened, _told_in(_whole(sentence[start:], start)))
+
+
+@functools.cache
+def _reasons() -> re.Pattern[str]:
+    """Where a question goes on to what it is asked for: "…, since I …", "… when we …"."""
+    return re.compile(rf"[,]?\s+(?:{words_of('reason')})\s+(?=(?:{words_of('speaker')})(?!\w))", re.IGNORECASE)
+
+
+def _told_in(text: str) -> Iterator[str]:
+    """A text; of a question that ends with what somebody tells of themselves, with a figure, the two apart."""
+    last = None
+    if text.endswith("?") or cue("question").match(without_lead_in(text)):
+        last = next((each for each in _reasons().finditer(text) if _FIGURE.search(text, each.end())), None)
+    if last is None or len(text) - last.end() < LEAST:
+        yield text
+        return
+    yield text[: last.start()] + ("?" if text.endswith("?") else "")
+    yield _whole(text[last.end() :].rstrip("?"), last.end())
+
+
+_FIGURE = re.compile(r"\d")
 
 
 def stands_alone(text: str) -> bool:

@@ -28,7 +28,7 @@ from moon.distill.values import Value, values_in
 SPEAKERS = {USER: 1.0, SUMMARY: 0.8, ASSISTANT: 0.4}
 REPORTED = 1.0
 # A value that was named before is known; one that only a reply takes up is the other's.
-SEEN, TAKEN_UP, ASKED, SUPPOSED, IMPERSONAL, HAPPENS, NEWER = 0.35, 0.2, 0.6, 0.4, 0.8, 1.2, 1.5
+SEEN, TAKEN_UP, ASKED, SUPPOSED, IMPERSONAL, HAPPENS, NEWER = 0.35, 0.2, 0.8, 0.4, 0.8, 1.2, 1.5
 NAME, HAPPENED = 0.25, 0.5
 NAMES_COUNTED = 2
 MOST_VALUES = 3.0
