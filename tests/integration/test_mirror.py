@@ -540,6 +540,24 @@ class TestBuckets:
         assert error.code == "package_absent" and "fleet" in error.hint
 
 
+def test_places_of_google_and_azure_are_understood(monkeypatch):
+    """Their clients are made from the URL; no server of either is asked here."""
+    from moon.copies.bucket_place import BucketPlace
+
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "bm90IGEgc2VjcmV0")
+    for url, shown in (
+        ("gs://bucket/some/prefix", 'bucket="bucket"'),
+        ("az://box/some/prefix", 'container_name="box"'),
+    ):
+        said = repr(BucketPlace(url, 5)._store)
+        assert shown in said and "some/prefix" in said
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME")
+    with pytest.raises(MoonError) as caught:
+        BucketPlace("az://box/some/prefix", 5)
+    assert caught.value.code == "copy_refused"
+
+
 @pytest.mark.parametrize(
     ("copies", "words"),
     [

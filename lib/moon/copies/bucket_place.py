@@ -57,9 +57,13 @@ class BucketPlace:
             ) from error
         self._obstore: Any = obstore
         plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)
+        # obstore panics where it reads the account of Azure from the environment by itself.
+        account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") if url.startswith("az:") else None
+        named: dict[str, Any] = {"account_name": account} if account else {}
         try:
             self._store: Any = from_url(
                 url,
+                **named,
                 client_options={"timeout": f"{max(1, int(seconds))}s", "connect_timeout": CONNECT, "allow_http": plain},
                 retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=seconds)},
             )
