@@ -127,8 +127,8 @@ fleet-demo: venv ## Three hosts copy into one bucket, one dies, a fourth is rest
 bench-fleet: venv ## What copying costs, before and with encryption, beside cp and SHA-256 of the same run
 	$(PY) tests/bench/bench_fleet.py
 
-bench: venv ## What Moon costs beside references of the same run, into docs/performance.md (SEED; QUICK=1 only prints)
-	$(PY) tests/bench/bench.py --seed $(or $(SEED),4711) $(if $(QUICK),--quick)
+bench: venv ## What Moon costs beside references of the same run, into docs/performance.md (SEED, EVENTS, SESSIONS; QUICK=1 only prints)
+	$(PY) tests/bench/bench.py --seed $(or $(SEED),4711) --events $(or $(EVENTS),500000) --sessions $(or $(SESSIONS),10000) $(if $(QUICK),--quick)
 
 bench-distill: venv ## What distillers keep of planted facts and of long chats (DATA="a.json"), and how many lines are right (QUICK=1)
 	$(if $(QUICK),,$(PIP) -e '.[bench]')

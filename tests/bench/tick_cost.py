@@ -74,8 +74,27 @@ def measure(folder: Path, counts: list[int], rounds: int) -> tuple[list[Figure],
         still.append((float(count), quiet.cpu))
         looking.append((float(count), looks.cpu))
         shutil.rmtree(place)
+    figures.append(_jsonl_tick(folder, min(max(counts), TRANSCRIPTS), bare, rounds))
     figures.insert(0, Figure("the interpreter alone", bare))
     return figures, [Curve("nothing moved", still), Curve("looks at everything", looking)]
+
+
+def _jsonl_tick(folder: Path, count: int, bare: Cost, rounds: int) -> Figure:
+    """An idle tick beside a store of the older kind: one file for each transcript, each of which is looked at."""
+    place = folder / f"tick-jsonl-{count}"
+    sessions = place / "openclaw" / "agents" / "main" / "sessions"
+    sessions.mkdir(parents=True)
+    entries = {}
+    for number in range(count):
+        session_id = f"00000000-0000-4000-8000-{number:012d}"
+        entries[f"agent:main:number-{number}"] = {"sessionId": session_id, "updatedAt": 1793614500000}
+        (sessions / f"{session_id}.jsonl").write_text(json.dumps({"type": "session", "version": 3, "id": session_id}))
+    (sessions / "sessions.json").write_text(json.dumps(entries))
+    scratch = environment(place, MOON_ROLLOVER__MODE="off", MOON_PRUNE__MODE="off")
+    settle(scratch)
+    quiet = median([run(TICK, scratch) for _ in range(rounds)])
+    shutil.rmtree(place)
+    return Figure(f"idle tick, {named(count)} in JSONL files", quiet, times(quiet, bare, "the interpreter"))
 
 
 def named(count: int) -> str:
