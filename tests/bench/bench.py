@@ -40,7 +40,8 @@ def main() -> int:
     print(f"make bench SEED={options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="moon-bench-", dir=options.folder) as name:
         parts = measure(Path(name), options.seed, sizes_of(options), options.only or PARTS)
-    text = page(options.seed, parts)
+    asked = f"SEED={options.seed} SESSIONS={options.sessions} EVENTS={options.events}"
+    text = page(asked, parts)
     print(text)
     if not (options.quick or options.only):
         PLOTS.mkdir(exist_ok=True)
@@ -108,11 +109,11 @@ def _archiving(folder: Path, seed: int, quick: bool) -> list[Part]:
     ]
 
 
-def page(seed: int, parts: list[Part]) -> str:
+def page(sizes: str, parts: list[Part]) -> str:
     """The whole document."""
     python, sqlite = platform.python_version(), index_cost.sqlite_version()
     made = (
-        f"Written by `make bench SEED={seed}` on {os.cpu_count()} cores ({platform.machine()}, Python {python}, SQLite "
+        f"Written by `make bench {sizes}` on {os.cpu_count()} cores ({platform.machine()}, Python {python}, SQLite "
         f"{sqlite}), medians where a figure is repeated. CPU of whole processes, their children included; MB/s are of "
         "CPU time, less what a process costs before it has anything to do. Text has the word statistics of real text "
         "(`tests/bench/woven_text.py`); sessions are copies of the recorded ones, with entries as large as real ones. "
