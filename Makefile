@@ -126,6 +126,7 @@ fleet-demo: venv ## Three hosts copy into one bucket, one dies, a fourth is rest
 
 bench-fleet: venv ## What copying costs, before and with encryption, beside cp and SHA-256 of the same run
 	$(PY) tests/bench/bench_fleet.py
+	$(PY) tests/bench/bench_fleet_index.py --rows $(or $(ROWS),1000000) --seed $(or $(SEED),4711)
 
 bench: venv ## What Moon costs beside references of the same run, into docs/performance.md (SEED, EVENTS, SESSIONS; QUICK=1 only prints)
 	$(PY) tests/bench/bench.py --seed $(or $(SEED),4711) --events $(or $(EVENTS),500000) --sessions $(or $(SESSIONS),10000) $(if $(QUICK),--quick)

@@ -75,7 +75,16 @@ class Archive(Section):
     cool_days: int
 
 
+class SharedDatabase(Section):
+    url_env: str
+    url_command: list[str]
+    timeout_seconds: float
+    budget_seconds: float
+
+
 class Index(Section):
+    engine: str
+    postgresql: SharedDatabase
     attempts: int
     projection: str
     markdown: bool | None
@@ -148,6 +157,7 @@ class Semantic(Section):
 
 
 class RecallSettings(Section):
+    host: str
     semantic: Semantic
 
 
@@ -539,6 +549,8 @@ def cross_check(values: Values) -> list[str]:
     semantic = values["recall"]["semantic"]
     if semantic["source"] == "folder" and not semantic["folder"]:
         found.append("recall.semantic.folder: source: folder needs the folder that holds model.onnx and tokenizer.json")
+    if values["recall"]["host"] != "own" and values["index"]["engine"] != "postgresql":
+        found.append("recall.host: other machines can be asked only with index.engine: postgresql")
     try:
         zone(values["timezone"])
     except LookupError as error:

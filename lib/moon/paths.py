@@ -76,6 +76,16 @@ class Home:
         return self.rollovers / f"{safe_name(f'{agent}/{session_key}')}.json"
 
     @property
+    def outbox(self) -> Path:
+        """What still has to be sent to the shared index."""
+        return self.state / "outbox.json"
+
+    @property
+    def outbox_lock(self) -> Path:
+        """Held by the one process that sends."""
+        return self.state / "outbox.lock"
+
+    @property
     def request_lock(self) -> Path:
         """Held by whatever carries out something that Moon asked of OpenClaw."""
         return self.state / "request.lock"

@@ -29,7 +29,7 @@ STEPS = {
     "install",
     "mirror",
 }
-SHARED = {"copies", "openclaw", "vault", "fulltext", "model", "cycle", "guard", "health", "projection"}
+SHARED = {"copies", "shared_index", "openclaw", "vault", "fulltext", "model", "cycle", "guard", "health", "projection"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HEAVY = (
     "yaml",

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from moon.clock import format_ms
 from moon.fulltext import (
     Filters,
     IndexBusy,
@@ -24,7 +23,7 @@ from moon.fulltext import (
     open_writer,
     rebuilding,
 )
-from moon.fulltext.index_filling import HEAD_CHARS, PART_CHARS, TAIL_CHARS, parts
+from moon.fulltext.index_filling import HEAD_CHARS, TAIL_CHARS, parts
 from moon.fulltext.index_seal import is_sealed
 
 WHEN = "2026-05-08T10:00:00.000Z"
@@ -50,27 +49,6 @@ def index(tmp_path: Path) -> Iterator[TextIndexWriter]:
 def found(index: TextIndexWriter, query: str, filters: Filters | None = None) -> list[str]:
     ids = index.matches(query, filters or Filters(), 100)
     return sorted(each.event_id for each in index.rows(ids))
-
-
-def test_a_segment_is_entered_once(index: TextIndexWriter) -> None:
-    assert index.add_segment(source("a"), [row("the lantern register"), row("shelf seven", "e2", 3)]) == 2
-    assert index.add_segment(source("a"), [row("something else", "e9")]) == 0
-    assert index.has_segment("a")
-    assert index.segment_shas() == {"a"}
-    assert index.counts() == {"segments": 1, "messages": 2}
-    assert found(index, '"lantern"') == ["e1"]
-
-
-def test_a_failing_feed_leaves_nothing(index: TextIndexWriter) -> None:
-    def feed() -> Iterator[MessageRow]:
-        yield row("half a segment")
-        raise RuntimeError("the archive broke off")
-
-    with pytest.raises(RuntimeError):
-        index.add_segment(source("a"), feed())
-    assert not index.has_segment("a")
-    assert found(index, '"half"') == []
-    assert index.add_segment(source("a"), [row("the whole segment")]) == 1
 
 
 def test_findable_only_when_a_search_brings_it_back(index: TextIndexWriter) -> None:
@@ -128,13 +106,6 @@ def test_forgetting_takes_text_and_words(index: TextIndexWriter) -> None:
     assert index.forget_segment("a") == 0
 
 
-def test_a_fact_deep_inside_a_long_result_is_found(index: TextIndexWriter) -> None:
-    text = "ordinary output line\n" * 900 + "the beacon code is heliotrope\n" + "more output\n" * 900
-    assert index.add_segment(source("a"), [row(text, role="toolResult", tool="exec")]) > 10
-    ids = index.matches('"heliotrop"', Filters(), 10)
-    assert [len(each.text) <= PART_CHARS for each in index.rows(ids)] == [True]
-
-
 def test_parts_hold_the_whole_text_up_to_the_bound() -> None:
     text = "word " * 2000
     assert "".join(parts(text)).replace(" ", "") == text.replace(" ", "")
@@ -142,52 +113,6 @@ def test_parts_hold_the_whole_text_up_to_the_bound() -> None:
     pieces = list(parts(huge))
     assert sum(map(len, pieces)) == HEAD_CHARS + TAIL_CHARS
     assert not any("middle" in piece for piece in pieces)
-
-
-def test_filters(index: TextIndexWriter) -> None:
-    index.add_segment(
-        source("a"), [row("lantern", "e1"), row("lantern", "e2", role="toolResult", tool="exec", when=LATER)]
-    )
-    index.add_segment(source("b", agent="ops", session="s2"), [row("lantern", "e3")])
-    assert found(index, '"lantern"', Filters(agent="ops")) == ["e3"]
-    assert found(index, '"lantern"', Filters(agent="nobody")) == []
-    assert found(index, '"lantern"', Filters(session="agent:main:s1")) == ["e1", "e2"]
-    assert found(index, '"lantern"', Filters(session="s2")) == ["e3"]
-    assert found(index, '"lantern"', Filters(roles=("toolresult",))) == ["e2"]
-    assert found(index, '"lantern"', Filters(tools=("exec",))) == ["e2"]
-    noon = 1_778_241_600_000
-    assert found(index, '"lantern"', Filters(since=noon)) == ["e2"]
-    assert found(index, '"lantern"', Filters(until=noon, agent="main")) == ["e1"]
-
-
-def test_neighbours_follow_the_conversation_across_segments_and_pauses(index: TextIndexWriter) -> None:
-    index.add_segment(source("a"), [row("one", "e1", 2), row("two", "e2", 3)])
-    index.add_segment(source("other", session="s2"), [row("elsewhere", "x1")])
-    index.add_segment(source("b"), [row("three", "e3", 2, when=LATER), row("four", "e4", 3, when=LATER)])
-    middle = index.event_rows("e2")[0]
-    assert [each.event_id for each in index.around(middle.id, 5, after=False)] == ["e1"]
-    assert [each.event_id for each in index.around(middle.id, 5, after=True)] == ["e3", "e4"]
-
-
-def test_long_sessions_fill_several_episodes(index: TextIndexWriter) -> None:
-    rows = [row(f"message number {at}", f"e{at}", at + 1) for at in range(200)]
-    index.add_segment(source("a"), rows[:100])
-    index.add_segment(source("b"), rows[100:])
-    ids = sorted(index.matches('"messag"', Filters(), 1000))
-    assert [each.event_id for each in sorted(index.rows(ids))] == [f"e{at}" for at in range(200)]
-    assert all(each & 63 != 63 for each in ids)
-
-
-def test_where_an_event_lies(index: TextIndexWriter) -> None:
-    index.add_segment(source("a"), [row("lantern", "e7", 12)])
-    (place,) = index.locate_event("e7")
-    assert (place.archive_path, place.line, place.session_key, place.timestamp) == (
-        "archives/raw/main/a.jsonl",
-        12,
-        "agent:main:s1",
-        WHEN,
-    )
-    assert index.locate_event("unknown") == []
 
 
 def test_the_file_is_private(index: TextIndexWriter) -> None:
@@ -311,36 +236,3 @@ def test_common_words_are_counted_at_the_end_of_a_run(index: TextIndexWriter) ->
     index.finish()
     assert index.frequencies(["lantern", "7"]) == {"lantern": 40}
     index.finish()
-
-
-HOUR = 3_600_000
-NOON = 1_778_241_600_000
-
-
-@pytest.mark.parametrize("hours", [1, 5])
-def test_a_span_of_time_finds_what_was_said_in_it_however_long_the_episode(index: TextIndexWriter, hours: int) -> None:
-    """63 messages, so far apart that they are one episode of up to thirteen days."""
-    times = [NOON + number * hours * HOUR for number in range(63)]
-    index.add_segment(source("a"), [row("word", f"e{n}", n + 2, when=format_ms(at)) for n, at in enumerate(times)])
-    for number, at in enumerate(times):
-        (found_row,) = index.rows(index.in_time(at, at + 1, Filters(), 100))
-        assert found_row.event_id == f"e{number}"
-    assert index.in_time(NOON - HOUR, NOON, Filters(), 100) == []
-    assert index.in_time(times[-1] + 1, times[-1] + HOUR, Filters(), 100) == []
-
-
-def test_a_span_of_time_finds_what_stands_out_of_order_or_behind_what_is_not_dated(index: TextIndexWriter) -> None:
-    times = [None, NOON, NOON - HOUR, NOON + HOUR, NOON]
-    index.add_segment(source("a"), [row("a", f"e{n}", n + 2, when=at and format_ms(at)) for n, at in enumerate(times)])
-    index.add_segment(source("b"), [row("b", "f", 2, when=format_ms(NOON - 2 * HOUR))])
-    for at, event in ((NOON - HOUR, "e2"), (NOON + HOUR, "e3"), (NOON - 2 * HOUR, "f")):
-        assert [each.event_id for each in index.rows(index.in_time(at, at + 1, Filters(), 100))] == [event]
-    assert index.time_range() == (NOON - 2 * HOUR, NOON + HOUR)
-
-
-def test_every_part_of_a_message_knows_how_long_the_whole_is(index: TextIndexWriter) -> None:
-    index.add_segment(source("a"), [row("lantern " * 900, "long"), row("one short lantern", "short")])
-    rows = [each.id for name in ("long", "short") for each in index.event_rows(name)]
-    shapes = index.shapes(rows)
-    assert len(shapes) > 3
-    assert {(each.event, each.size) for each in shapes.values()} == {("long", 900), ("short", 3)}

@@ -13,7 +13,7 @@ from moon.cli.parser import Parser
 from moon.clock import date_start, format_ms, now_ms, now_text
 from moon.config import Config
 from moon.cycle.station_runner import take_lock
-from moon.errors import DONE, FAILED, PARTIAL, UsageWrong
+from moon.errors import DONE, FAILED, PARTIAL, MoonError, UsageWrong
 from moon.forget.request import Request, read_note
 from moon.paths import Home
 from moon.text import counted, readable_size
@@ -57,6 +57,7 @@ def main(arguments: list[str]) -> int:
             found, done = carry_out(home, config, catalog, request)
     finally:
         lock.release()
+    forget_elsewhere(home, config, found, done)
     tell(config, found, done, request, options.json, dry_run=False)
     return exit_code(found, done)
 
@@ -118,8 +119,21 @@ def resume(home: Home, config: Config) -> int:
             found, done = carry_out(home, config, catalog, request)
     finally:
         lock.release()
+    forget_elsewhere(home, config, found, done)
     tell(config, found, done, request, as_json=False, dry_run=False)
     return exit_code(found, done)
+
+
+def forget_elsewhere(home: Home, config: Config, found: Survey, done: Outcome) -> None:
+    """Take it out of the index that machines share, without the lock; where that is away, it goes later."""
+    if config.index.engine != "postgresql":
+        return
+    from moon.index.outbox import forget_now
+
+    error = forget_now(home, config, {sha for each in found.plan.sessions for sha in each.hashes()})
+    if error is not None:
+        hint = "it goes as soon as the shared index can be reached; `moon-index --send` tries at once"
+        done.problems.append(MoonError(f"the shared index still holds it: {error.message}", hint=hint, code=error.code))
 
 
 def exit_code(found: Survey, done: Outcome) -> int:

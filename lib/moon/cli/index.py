@@ -24,6 +24,7 @@ from moon.openclaw.transcript_store import Transcript
 from moon.openclaw.usage_rows import transcript_row, usage_document
 from moon.paths import Home
 from moon.report import Report
+from moon.shared_index.outbox_state import rounds_begun
 from moon.vault.archive_names import select_segments
 from moon.vault.catalog import Segment, open_catalog
 
@@ -36,6 +37,8 @@ EXAMPLES = """\
   moon-index --session agent:main:main         the archives of one session
   moon-index --archive 4f1a9c                  one archive, by the beginning of its SHA-256
   moon-index --rebuild                         index and Markdown anew from the archives
+  moon-index --send                            what the shared index lacks, now instead of at the next tick
+  moon-index --init-database --print | less    what makes a shared index in PostgreSQL; without --print it is made
 """
 
 
@@ -44,13 +47,43 @@ def main(arguments: list[str]) -> int:
     parser = station_parser("moon-index", "Make archived sessions findable: full text, Markdown, QMD.", EXAMPLES)
     parser.add_argument("--archive", metavar="SHA256", action="append", default=[], help="one archive; repeatable")
     parser.add_argument("--rebuild", action="store_true", help="make the index and every page anew from the archives")
+    parser.add_argument("--send", action="store_true", help="send to the shared index what it lacks (docs/fleet.md)")
+    parser.add_argument(
+        "--init-database", action="store_true", help="make the shared index in PostgreSQL, or bring it up to date"
+    )
+    parser.add_argument("--print", action="store_true", help="with --init-database: print the SQL and run nothing")
+    parser.add_argument(
+        "--partitions",
+        type=int,
+        default=8,
+        metavar="N",
+        help="with --init-database: tables in so many parts (default 8)",
+    )
     options = parser.parse_args(arguments)
+    if options.init_database or options.send:
+        return _shared(options)
+    if options.print:
+        raise UsageWrong("--print goes with --init-database", hint="see `moon-index --help`")
     named = bool(options.archive or options.session or options.agent or options.all)
     if options.rebuild:
         if named or options.cycle or options.dry_run:
             raise UsageWrong("--rebuild is about everything and takes no sessions", hint="see `moon-index --help`")
         return run_rebuild(options.wait, options.json)
     return run_station("index", work_and_skills, options, select_archives(options) if named else None)
+
+
+def _shared(options: argparse.Namespace) -> int:
+    """What concerns the index that several machines share."""
+    others = (options.archive, options.session, options.agent, options.all, options.cycle, options.rebuild)
+    if any(others) or options.dry_run or (options.send and options.init_database):
+        raise UsageWrong("--send and --init-database stand alone", hint="see `moon-index --help`")
+    if not 1 <= options.partitions <= 1024:
+        raise UsageWrong("--partitions lies between 1 and 1024", hint="8 are enough for a hundred million messages")
+    from moon.cli import index_shared
+
+    if options.send:
+        return index_shared.send_now(options.json)
+    return index_shared.init_database(options.partitions, print_only=options.print, as_json=options.json)
 
 
 @contextlib.contextmanager
@@ -113,6 +146,8 @@ def rebuild_all(home: Home, config: Config, wait_seconds: float) -> Report:
         qmd = update_collection(home, config)
     finally:
         lock.release()
+    if config.index.engine == "postgresql":
+        rounds_begun(home)
     for problem in made.problems:
         report.fail(MoonError(problem, hint="see `moon-archive --verify`"))
     report.outcome = made.describe()

@@ -15,6 +15,7 @@ from moon.copies.copy_errors import CopyAway
 from moon.errors import DONE, FAILED, MoonError, UsageWrong
 from moon.paths import Home
 from moon.report import Report
+from moon.shared_index.outbox_state import is_send_due
 
 EXAMPLES = """\
   moon-mirror --init s3://bucket/moon --identity ~/moon.key
@@ -161,8 +162,16 @@ def finish(report: Report, as_json: bool) -> int:
 
 
 def run_from_timer(home: Home) -> int:
-    """Copy in a process of its own, which is ended where it hangs: whatever a place does, the next tick comes."""
+    """Copy in a process of its own, which is ended where it hangs: whatever a place does, the next tick comes. Before
+    that, send to the shared index what it lacks, which ends by itself.
+    """
     config = configuration.load(home)
+    if is_send_due(home, config):
+        from moon.index.outbox import send_if_due
+
+        sent = send_if_due(home, config)
+        if sent is not None and sent.error is not None:
+            output.say(f"moon-mirror: the shared index: {sent.error.message}", f"hint: {sent.error.hint}")
     if not is_copy_due(home, config):
         return DONE
     program = resources.program("mirror")

@@ -58,7 +58,8 @@ def main(arguments: list[str]) -> int:
 
     home = Home.from_environment()
     form = form_of(options.format)
-    if options.event and (options.raw or (form == "json" and not options.context)):
+    others = options.host not in ("", "own")
+    if options.event and not others and (options.raw or (form == "json" and not options.context)):
         return print_original(home, options.event, options.session, raw=options.raw)
     config, wrong = configuration.load_to_read(home)
     if wrong is not None and options.inject:
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
         return print_bench(home, config, options.bench, options.seed, as_json=form == "json")
     if options.event:
-        return print_around(home, config, options.event, options.session, options.context, form, doubts)
+        return print_around(home, config, options, form, doubts)
     if not (options.query or options.queries):
         output.say(*doubts)
         return print_conversation(home, config, options.session, options.agent, form)
@@ -118,6 +119,12 @@ def _parser() -> Parser:
     add("query", nargs="*", help='words or a question; "exact phrase", -word, role:user, tool:exec are understood')
     add("--query", dest="query_option", metavar="TEXT", help="the question, for scripts that give it so")
     add("--limit", type=int, default=10, metavar="N", help="at most N results (default 10)")
+    add(
+        "--host",
+        metavar="H",
+        default="",
+        help="ask another machine by name, or `all` (needs a shared index); own: this one",
+    )
     add("--agent", metavar="A", help="only this agent")
     add("--session", metavar="S", help="only this session, by key or id; without a question: print the whole of it")
     add(
@@ -205,6 +212,10 @@ def _check_what_is_asked(options: argparse.Namespace) -> None:
         )
     if options.raw and not options.event:
         raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
+    if options.host and (options.raw or not (options.query or options.queries or options.event)):
+        raise UsageWrong(
+            "--host goes with a question, or with --event", hint="the archives themselves lie on their machine only"
+        )
     if options.raw and (options.format or options.context):
         raise UsageWrong("--raw gives exact bytes only", hint="leave out --format, --json and --context")
 
@@ -231,7 +242,8 @@ def _request(options: argparse.Namespace, text: str, zone: str) -> Request:
         since = begin_of(options.since, zone) if options.since else None
         until = end_of(options.until, zone) if options.until else None
     filters = Filters(options.agent, options.session, tuple(options.role), (), since, until)
-    return Request(text, options.limit, filters, options.context, options.max_tokens, _picked(options.pick))
+    picked = _picked(options.pick)
+    return Request(text, options.limit, filters, options.context, options.max_tokens, picked, options.host)
 
 
 def _picked(text: str | None) -> tuple[int, ...]:

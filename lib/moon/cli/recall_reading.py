@@ -15,6 +15,8 @@ from moon.paths import Home
 from moon.text import dump_json, escape_json
 
 if TYPE_CHECKING:
+    import argparse
+
     from moon.recall.reading import Conversation, Message, Transcripts
     from moon.recall.render import TextStyle
 
@@ -66,19 +68,14 @@ def print_original(home: Home, event: str, session: str | None, *, raw: bool) ->
 
 
 def print_around(
-    home: Home,
-    config: Config,
-    event: str,
-    session: str | None,
-    context: int,
-    form: str,
-    doubts: tuple[str, ...] = (),
+    home: Home, config: Config, options: argparse.Namespace, form: str, doubts: tuple[str, ...] = ()
 ) -> int:
     """Print an event with its neighbours, to be read or as a document."""
     from moon.recall.search import Recall
 
     with Recall(home, config, doubts) as recall:
-        found = recall.around(event, context, context, session)
+        around = options.context
+        found = recall.around(options.event, around, around, options.session, options.host)
         if form == "json":
             output.put(dump_json(found, indent=1) + "\n")
         else:

@@ -110,7 +110,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool, began: int) ->
     states.save(home, state)
     if is_a_day_ago(health.checked.get("at", ""), now):
         check_a_part(lock)
-    if config.copies:
+    if config.copies or config.index.engine == "postgresql":
         copy_what_is_new(home, config, lock)
     until = sampler.stays_quiet_until(home, config, state, sample, now)
     quiet.note_quiet(quiet.home_folder(), world, agents, now, until)
@@ -147,10 +147,11 @@ def finish_forgetting(home: Home, lock: Lock) -> None:
 
 
 def copy_what_is_new(home: Home, config: configuration.Config, lock: Lock) -> None:
-    """Become moon-mirror, without the lock, where something is to be copied; does not return then."""
+    """Become moon-mirror, without the lock, where something is to be copied or sent; does not return then."""
     from moon.copies.copy_due import is_copy_due
+    from moon.shared_index.outbox_state import is_send_due
 
-    if is_copy_due(home, config):
+    if is_copy_due(home, config) or is_send_due(home, config):
         quiet.forget(quiet.home_folder())
         lock.release()
         program = resources.program("mirror")

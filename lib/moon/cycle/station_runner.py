@@ -239,7 +239,7 @@ def _hand_on(home: Home, config: Config, document: cycles.Document, station: str
         start_station(home, following, document, lock)
     note_cycle(home, config, document)
     output.say(summary(document))
-    if config.copies and document["origin"] == "timer":
+    if (config.copies or config.index.engine == "postgresql") and document["origin"] == "timer":
         copy_what_is_new(lock)
     return exit_code(document)
 

@@ -89,6 +89,11 @@ def with_phrase(text: str) -> Expression | None:
     """The expression, where it has a phrase: what FTS5 alone can answer needs no reading."""
     if not any(len(_words(quoted)) > 1 for quoted, _, _ in _TOKEN.findall(text)):
         return None
+    return read(text)
+
+
+def read(text: str) -> Expression:
+    """The expression, taken apart."""
     return _Reading(text).either(0)
 
 

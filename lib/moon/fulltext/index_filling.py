@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from moon.clock import parse_ms
-from moon.fulltext.event_ids import Stored, stored
+from moon.fulltext.event_ids import stored
 from moon.fulltext.index_database import AGENT_SHIFT, EPISODE_PAUSE_MS, EPISODE_ROWS, EPISODE_SHIFT
 from moon.fulltext.index_rows import MessageRow, SegmentSource
 from moon.fulltext.languages import row_entry
@@ -24,13 +25,92 @@ TAIL_CHARS = 80_000
 BATCH_ROWS = 500
 
 
-class Filling:
+class Numbering:
+    """Gives the rows of one segment their numbers: what every engine does alike. Subclasses look up and store."""
+
+    # How an id of an event and a text are kept.
+    event_of: Callable[[str], Any] = staticmethod(stored)
+    pack: Callable[[bytes], Any]
+
+    def __init__(self, episode: int, used: int, last_at: int, language: str) -> None:
+        """(number, places used, time and language of the last row) of the episode that this segment may continue."""
+        self.episode, self.used, self.last_at, self.language = episode, used, last_at, language
+        self.in_episode = self.earliest = self.latest = 0
+        self.added = self.text_bytes = 0
+        self.spans: list[list[int]] = []
+        self.begins_span = True
+        self.has_begun_episode = False
+        self.kinds: dict[tuple[str, str, str], int] = {}
+        self.spoken: Counter[str] = Counter()
+        self.words: list[tuple[int, str]] = []
+        self.messages: list[tuple[int, Any, int, int, int, int, int, Any]] = []
+
+    def take(self, row: MessageRow) -> None:
+        """Number the parts of a message and keep them until they are stored."""
+        at = parse_ms(row.timestamp) or 0
+        event, first = self.event_of(row.event_id), len(self.messages)
+        size = 0
+        for part in parts(row.text):
+            entry = row_entry(part, self.language)
+            self.language = entry.language
+            size += entry.size
+            number = self._next_number(at)
+            self.words.append((number, entry.terms))
+            text = part.encode()
+            self.text_bytes += len(text)
+            named = (row.role, row.tool or "", entry.language)
+            kind = self.kinds.get(named) or self.new_kind(named)
+            self.messages.append((number, event, row.line, kind, at, digest_of(text), size, self.pack(text)))
+            self.spoken[entry.language] += 1
+        if len(self.messages) > first + 1:
+            # Every part knows how long the whole message is: a long one holds many words by chance.
+            self.messages[first:] = [(*each[:6], size, each[7]) for each in self.messages[first:]]
+
+    def new_kind(self, named: tuple[str, str, str]) -> int:
+        """A number for a role, a tool and a language that come together for the first time."""
+        raise NotImplementedError
+
+    def end_episode(self) -> None:
+        """Note what the episode has gained (`in_episode`, `earliest`, `latest`), and begin to count anew."""
+        raise NotImplementedError
+
+    def new_episode(self, at: int) -> int:
+        """The number of a new episode that begins at this time."""
+        raise NotImplementedError
+
+    def _next_number(self, at: int) -> int:
+        if self.used >= EPISODE_ROWS or (at and self.last_at and at - self.last_at > EPISODE_PAUSE_MS):
+            self._begin_episode(at)
+        number = (self.episode << EPISODE_SHIFT) | self.used
+        if self.begins_span:
+            self.spans.append([number, number])
+            self.begins_span = False
+        self.spans[-1][1] = number
+        self.used += 1
+        self.in_episode += 1
+        self.added += 1
+        if at:
+            # Times may be missing or run backwards in a transcript; an episode spans all that are there.
+            self.last_at = at
+            self.earliest = min(self.earliest or at, at)
+            self.latest = max(self.latest, at)
+        return number
+
+    def _begin_episode(self, at: int) -> None:
+        self.end_episode()
+        self.episode = self.new_episode(at)
+        self.used = 0
+        # Between the episode that was gone on with and this one lie rows of others, between this and the next none.
+        self.begins_span = self.begins_span or not self.has_begun_episode
+        self.has_begun_episode = True
+
+
+class Filling(Numbering):
     """Numbers and stores the rows of one segment; within a transaction."""
 
     def __init__(self, connection: sqlite3.Connection, source: SegmentSource, packer: TextWriter) -> None:
         self.run = connection.execute
         self.run_many = connection.executemany
-        self.pack = packer.body
         self.run("INSERT OR IGNORE INTO agent (name) VALUES (?)", (source.agent,))
         self.agent = self._number("SELECT id FROM agent WHERE name = ?", source.agent)
         self.run(
@@ -46,18 +126,9 @@ class Filling:
             (source.sha256, self.session, source.archive_path),
         )
         self.segment = self._number("SELECT last_insert_rowid()")
-        self.kinds: dict[tuple[str, str, str], int] = {
-            row[1:]: row[0] for row in self.run("SELECT id, role, tool, language FROM kind")
-        }
-        self.episode, self.used, self.last_at, self.language = self._last_episode()
-        self.in_episode = self.earliest = self.latest = 0
-        self.added = self.text_bytes = 0
-        self.spans: list[list[int]] = []
-        self.begins_span = True
-        self.has_begun_episode = False
-        self.spoken: Counter[str] = Counter()
-        self.words: list[tuple[int, str]] = []
-        self.messages: list[tuple[int, Stored, int, int, int, int, int, bytes]] = []
+        super().__init__(*self._last_episode())
+        self.pack = packer.body
+        self.kinds = {row[1:]: row[0] for row in self.run("SELECT id, role, tool, language FROM kind")}
 
     def _number(self, sql: str, *values: object) -> int:
         return int(self.run(sql, values).fetchone()[0])
@@ -88,11 +159,11 @@ class Filling:
     def fill(self, rows: Iterable[MessageRow]) -> int:
         """Enter the rows; how many that made."""
         for row in rows:
-            self._take(row)
+            self.take(row)
             if len(self.words) >= BATCH_ROWS:
                 self._write()
         self._write()
-        self._end_episode()
+        self.end_episode()
         if self.added:
             self.run("UPDATE agent SET rows = rows + ? WHERE id = ?", (self.added, self.agent))
             self.run("UPDATE segment SET rows = ? WHERE id = ?", (self.added, self.segment))
@@ -104,48 +175,10 @@ class Filling:
         )
         return self.added
 
-    def _take(self, row: MessageRow) -> None:
-        """Number the parts of a message and keep them for the next `_write`."""
-        at = parse_ms(row.timestamp) or 0
-        event, first = stored(row.event_id), len(self.messages)
-        size = 0
-        for part in parts(row.text):
-            entry = row_entry(part, self.language)
-            self.language = entry.language
-            size += entry.size
-            number = self._next_number(at)
-            self.words.append((number, entry.terms))
-            text = part.encode()
-            self.text_bytes += len(text)
-            named = (row.role, row.tool or "", entry.language)
-            kind = self.kinds.get(named) or self._new_kind(named)
-            self.messages.append((number, event, row.line, kind, at, digest_of(text), size, self.pack(text)))
-            self.spoken[entry.language] += 1
-        if len(self.messages) > first + 1:
-            # Every part knows how long the whole message is: a long one holds many words by chance.
-            self.messages[first:] = [(*each[:6], size, each[7]) for each in self.messages[first:]]
-
-    def _new_kind(self, named: tuple[str, str, str]) -> int:
+    def new_kind(self, named: tuple[str, str, str]) -> int:
+        """Enter it."""
         self.run("INSERT INTO kind (role, tool, language) VALUES (?, ?, ?)", named)
         number = self.kinds[named] = self._number("SELECT last_insert_rowid()")
-        return number
-
-    def _next_number(self, at: int) -> int:
-        if self.used >= EPISODE_ROWS or (at and self.last_at and at - self.last_at > EPISODE_PAUSE_MS):
-            self._begin_episode(at)
-        number = (self.episode << EPISODE_SHIFT) | self.used
-        if self.begins_span:
-            self.spans.append([number, number])
-            self.begins_span = False
-        self.spans[-1][1] = number
-        self.used += 1
-        self.in_episode += 1
-        self.added += 1
-        if at:
-            # Times may be missing or run backwards in a transcript; an episode spans all that are there.
-            self.last_at = at
-            self.earliest = min(self.earliest or at, at)
-            self.latest = max(self.latest, at)
         return number
 
     def _write(self) -> None:
@@ -154,7 +187,8 @@ class Filling:
         self.words.clear()
         self.messages.clear()
 
-    def _end_episode(self) -> None:
+    def end_episode(self) -> None:
+        """Add what the episode has gained."""
         self.run("UPDATE episode SET rows = rows + ? WHERE id = ?", (self.in_episode, self.episode))
         if self.latest:
             self.run(
@@ -164,16 +198,13 @@ class Filling:
             )
         self.in_episode = self.earliest = self.latest = 0
 
-    def _begin_episode(self, at: int) -> None:
-        self._end_episode()
+    def new_episode(self, at: int) -> int:
+        """Enter it."""
         number = self._number("SELECT next_episode FROM state")
         self.run("UPDATE state SET next_episode = next_episode + 1")
-        self.episode = (self.agent << (AGENT_SHIFT - EPISODE_SHIFT)) | number
-        self.used = 0
-        # Between the episode that was gone on with and this one lie rows of others, between this and the next none.
-        self.begins_span = self.begins_span or not self.has_begun_episode
-        self.has_begun_episode = True
-        self.run("INSERT INTO episode VALUES (?, ?, 0, ?, ?)", (self.episode, self.session, at, at))
+        episode = (self.agent << (AGENT_SHIFT - EPISODE_SHIFT)) | number
+        self.run("INSERT INTO episode VALUES (?, ?, 0, ?, ?)", (episode, self.session, at, at))
+        return episode
 
 
 def parts(text: str) -> Iterator[str]:

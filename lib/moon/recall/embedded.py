@@ -104,6 +104,11 @@ def hits(index: SearchIndex, scored: Sequence[Scored], limit: int, lifts: Mappin
     return [_hit(each, places, each.scored.session in lifts) for each in chosen]
 
 
+def highlights(query: Query) -> frozenset[str]:
+    """The stems that are marked in results."""
+    return frozenset(stem for term in query.terms for stem in term.stems)
+
+
 def _hit(chosen: Chosen, places: Mapping[int, Place], is_lifted: bool) -> Hit:
     row = chosen.scored.row
     engines = ("embedded", "qmd") if is_lifted else ("embedded",)

@@ -176,10 +176,11 @@ class Tools:
         until: str | None = None,
         context: int = 0,
         max_tokens: int = DEFAULT_PACK_TOKENS,
+        host: str | None = None,
     ) -> Told:
         """Search archived conversations, tool calls and tool results. Plain questions work; "exact phrase", -word,
         role:user and tool:exec are understood. since/until take dates or words like "last tuesday". The text has at
-        most max_tokens.
+        most max_tokens. Where machines share an index, host asks another one by name, or all of them.
         """
         zone = self.recall.config.timezone
         filters = Filters(
@@ -196,18 +197,21 @@ class Tools:
                 f"max_tokens between 0 and {MAX_TOKENS}"
             )
         with self._lock:
-            document = self.recall.ask(Request(query, limit, filters, context, max_tokens))
+            document = self.recall.ask(Request(query, limit, filters, context, max_tokens, (), host or ""))
         text = _text([*document["notes"], *_degraded(document)], document["pack"])
         return Told({**document, "pack": None}, text)
 
-    def read_around(self, event_id: str, before: int = 5, after: int = 5, session: str | None = None) -> Told:
+    def read_around(
+        self, event_id: str, before: int = 5, after: int = 5, session: str | None = None, host: str | None = None
+    ) -> Told:
         """The messages before and after an event, in order, with the event itself. event_id comes from a result; its
         beginning is enough where only one event begins so. Of a very long message the beginning is given.
+        host: the machine of a result that names one.
         """
         if not 0 <= before <= MAX_AROUND or not 0 <= after <= MAX_AROUND:
             raise UsageWrong(f"before and after lie between 0 and {MAX_AROUND}")
         with self._lock:
-            found = self.recall.around(event_id, before, after, session)
+            found = self.recall.around(event_id, before, after, session, host or "")
         found["messages"] = [{**each, "text": _shortened(each)} for each in found["messages"]]
         parts = [(message_head(number, each), each["text"]) for number, each in enumerate(found["messages"], 1)]
         return Told(found, _text(_degraded(found), block(parts, AROUND_TOKENS, evenly=True)))

@@ -83,7 +83,8 @@ def _provenance(rank: int, hit: Hit) -> str:
     when = format_ms(row.at) if row.at else "undated"
     said = f"{row.role} {row.tool}".strip()
     session = place.session_key or place.session_id
-    return _heading((f"[{rank}]", when, said, f"event {row.event_id}", session))
+    machine = (f"on {place.host}",) if place.host else ()
+    return _heading((f"[{rank}]", when, said, f"event {row.event_id}", session, *machine))
 
 
 def _heading(parts: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from moon.errors import ArchiveDamaged
 from moon.fulltext import Place, SearchIndex, StoredRow
 from moon.openclaw.events import Event, parse
 from moon.paths import Home
-from moon.recall.original import event_places, originals, whole_id
+from moon.recall.original import EventUnknown, event_places, originals, whole_id
 from moon.redact import Redactor
 from moon.text import escape_json, lines, one_line
 from moon.vault import segments
@@ -77,6 +77,20 @@ def _message(event: Event | None, session_id: str, role: str, tool: str, text: s
     }
 
 
+def indexed_around(index: SearchIndex, event: str, before: int, after: int, session: str | None) -> Conversation:
+    """An event with those around it as an index holds them, where the archives lie elsewhere. Raises `EventUnknown`."""
+    event = whole_id(index, event)
+    own = index.event_rows(event, session)
+    if not own:
+        raise EventUnknown(f"no machine has sent an event {event!r}", hint="ids are in the `event_id` of results")
+    rows = [*beside(index, own[0], before, after=False), *own, *beside(index, own[-1], after, after=True)]
+    places = index.places(row.segment for row in rows)
+    messages = [_indexed(row, places[row.segment]) for row in rows]
+    host = places[own[0].segment].host
+    note = f"archives: they lie on {host}; messages are shown as they were indexed, long ones in parts"
+    return conversation(places[own[0].segment].session_key, event, messages, [note])
+
+
 # --- around an event --------------------------------------------------------------------------------------------------
 
 
@@ -96,7 +110,11 @@ class Around:
         own = self.index.event_rows(event, session)
         if not own:
             return self._alone(event, session)
-        rows = [*self._beside(own[0], before, after=False), *own, *self._beside(own[-1], after, after=True)]
+        rows = [
+            *beside(self.index, own[0], before, after=False),
+            *own,
+            *beside(self.index, own[-1], after, after=True),
+        ]
         places = self.index.places(row.segment for row in rows)
         messages: list[Message] = []
         degraded: dict[str, None] = {}
@@ -111,18 +129,6 @@ class Around:
                     messages += [_indexed(row, place) for row in line]
         return conversation(places[own[0].segment].session_key, event, messages, degraded)
 
-    def _beside(self, row: StoredRow, count: int, *, after: bool) -> list[StoredRow]:
-        """The rows of `count` events before or after a row; a long message has many rows."""
-        wanted = 2 * count
-        while count:
-            rows = self.index.around(row.id, wanted, after=after)
-            events = list(dict.fromkeys(each.event_id for each in (rows if after else reversed(rows))))
-            if len(events) > count or len(rows) < wanted:
-                near = {*events[:count]} - {row.event_id}
-                return [each for each in rows if each.event_id in near]
-            wanted *= 4
-        return []
-
     def _alone(self, event: str, session: str | None) -> Conversation:
         """An event that the index does not have: it says nothing, or is not indexed yet."""
         place = event_places(self.home, event, session)[-1]
@@ -134,6 +140,19 @@ class Around:
             messages = [_message(found, place.session_id, one_line(found.type if found else ""), "", text)]
         note = "index: it does not hold this event, so that the messages around it are not known"
         return conversation(place.session_key, found.id if found else event, messages, [note])
+
+
+def beside(index: SearchIndex, row: StoredRow, count: int, *, after: bool) -> list[StoredRow]:
+    """The rows of `count` events before or after a row; a long message has many rows."""
+    wanted = 2 * count
+    while count:
+        rows = index.around(row.id, wanted, after=after)
+        events = list(dict.fromkeys(each.event_id for each in (rows if after else reversed(rows))))
+        if len(events) > count or len(rows) < wanted:
+            near = {*events[:count]} - {row.event_id}
+            return [each for each in rows if each.event_id in near]
+        wanted *= 4
+    return []
 
 
 class _Files:

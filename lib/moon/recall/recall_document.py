@@ -52,6 +52,7 @@ def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:
         "role": one_line(row.role),
         "tool": one_line(row.tool) or None,
         "timestamp": _when(row),
+        "host": hit.place.host or None,
         "agent": hit.place.agent,
         "session_key": hit.place.session_key,
         "session_id": hit.place.session_id,

@@ -9,10 +9,12 @@ from moon.fulltext import Filters, Place, StoredRow
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 200
 DEFAULT_PACK_TOKENS = 2000
+# Which machine is asked: this one, or every one that the role may see.
+OWN, ALL = "own", "all"
 
 
 class Request(NamedTuple):
-    """One question with what it is limited to and what the answer shall carry."""
+    """One question with what it is limited to and what the answer shall carry. `host`: "" for the configured one."""
 
     text: str
     limit: int = DEFAULT_LIMIT
@@ -20,6 +22,7 @@ class Request(NamedTuple):
     context: int = 0
     pack_tokens: int = DEFAULT_PACK_TOKENS
     pick: tuple[int, ...] = ()
+    host: str = ""
 
 
 class Hit(NamedTuple):

@@ -26,10 +26,11 @@ READ_ON = 5
 """How many messages before and after a result the next command asks for."""
 
 
-def next_command(event: str) -> str:
-    """The command that reads on from an event."""
+def next_command(event: str, host: str | None = None) -> str:
+    """The command that reads on from an event, of another machine where one is named."""
     name = shlex.quote(shown(event))
-    return f"moon-recall --event{'=' if event.startswith('-') else ' '}{name} --context {READ_ON}"
+    machine = f" --host {shlex.quote(shown(host))}" if host else ""
+    return f"moon-recall --event{'=' if event.startswith('-') else ' '}{name} --context {READ_ON}{machine}"
 
 
 def session_command(session_key: str) -> str:
@@ -57,11 +58,13 @@ class TextStyle:
         said = one_line(" ".join(filter(None, (result["role"], result["tool"]))))
         alike = f"  (+{result['alike']} alike)" if result["alike"] else ""
         head = f"{result['rank']:>2}  {_minute(result['timestamp'])}  {self._paint(said, CYAN)}  "
-        lines = [self._paint(head, BOLD) + shown(result["session_key"] or result["session_id"]) + alike]
+        machine = f" on {shown(result['host'])}" if result.get("host") else ""
+        lines = [self._paint(head, BOLD) + shown(result["session_key"] or result["session_id"]) + machine + alike]
         lines += [self._neighbour(each) for each in result["before"]]
         lines += [self._marks(line) for line in self._wrapped(one_line(result["snippet"]))]
         lines += [self._neighbour(each) for each in result["after"]]
-        return [*lines, self._paint(f"    {next_command(self.short(result['event_id']))}", DIM)]
+        command = next_command(self.short(result["event_id"]), result.get("host"))
+        return [*lines, self._paint(f"    {command}", DIM)]
 
     def message(self, message: Message, *, asked: bool = False) -> str:
         """A message to read: a heading, and its text as it was written, marked where it is the one asked for."""

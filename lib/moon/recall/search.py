@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from moon.clock import now_ms
 from moon.config import Config
-from moon.errors import IndexUnusable, MoonError
+from moon.errors import IndexUnusable, MoonError, PackageAbsent
 from moon.fulltext import TextIndex, open_reader
 from moon.health.behind import behind
 from moon.paths import Home
 from moon.recall import embedded
 from moon.recall.dates import Calendar
-from moon.recall.question import Query, Term
+from moon.recall.question import Term
 from moon.recall.recall_document import Document, document
-from moon.recall.recall_types import Answer, Hit, Request
+from moon.recall.recall_types import OWN, Answer, Hit, Request
 
 if TYPE_CHECKING:
+    from moon.recall.machines import Machines
     from moon.recall.meaning import Meaning
     from moon.recall.reading import Conversation
     from moon.redact import Redactor
@@ -37,6 +38,7 @@ class Recall:
         self.index: TextIndex
         self.degraded: tuple[str, ...]
         self._meaning: Meaning | None = None
+        self._machines: Machines | None = None
         self._open()
 
     def __enter__(self) -> Recall:
@@ -44,6 +46,8 @@ class Recall:
 
     def __exit__(self, *_: object) -> None:
         self.index.close()
+        if self._machines is not None:
+            self._machines.close()
 
     def ask(self, request: Request) -> Document:
         """The RecallResult for one question."""
@@ -54,6 +58,33 @@ class Recall:
 
     def answer(self, request: Request) -> Answer:
         """What is found for one question, with neighbours where they are asked for."""
+        if request.host or self.config.recall.host != OWN:
+            wanted = self.machines.wanted(request.host)
+            if wanted != OWN:
+                return self._answer_of_others(request, wanted)
+        return self._answer_of_own(request)
+
+    @property
+    def machines(self) -> Machines:
+        """The shared index, opened when it is first asked."""
+        if self._machines is None:
+            from moon.recall.machines import Machines
+
+            self._machines = Machines(self.home, self.config)
+        return self._machines
+
+    def _answer_of_others(self, request: Request, host: str) -> Answer:
+        """What the shared index finds; where it cannot be asked, this machine's own, and what is missing then."""
+        try:
+            found = self.machines.answer(request, host, Calendar(now_ms(), self.config.timezone))
+        except (IndexUnusable, PackageAbsent) as error:
+            self.machines.close()
+            own = self._answer_of_own(request)
+            missing = f"machines: {error.message}; {error.hint}; only this machine was asked, not {host!r}"
+            return own._replace(degraded=(missing, *own.degraded))
+        return found._replace(degraded=(*self._doubts(), *found.degraded))
+
+    def _answer_of_own(self, request: Request) -> Answer:
         try:
             with self.index.snapshot():
                 return self._answer(request)
@@ -80,7 +111,7 @@ class Recall:
                 degraded.append(f"qmd: {error.message}")
         notes = found.notes if shown else (*found.notes, *self._tried(found))
         hits = tuple(self._with_context(hit, request.context) for hit in shown)
-        return Answer(hits, tuple(engines), tuple(degraded), notes, _highlights(found.query))
+        return Answer(hits, tuple(engines), tuple(degraded), notes, embedded.highlights(found.query))
 
     def _doubts(self) -> Iterator[str]:
         """What everybody who asks should know: a configuration that is not the user's, an archive that is behind."""
@@ -126,9 +157,14 @@ class Recall:
         common = self.index.frequencies({stem for term in found.query.terms for stem in term.stems})
         return sorted(found.query.terms, key=lambda term: sum(common.get(stem, 0) for stem in term.stems))
 
-    def around(self, event: str, before: int, after: int, session: str | None = None) -> Conversation:
-        """The messages around an event, it among them. Raises `EventUnknown`, `ArchiveDamaged`."""
+    def around(self, event: str, before: int, after: int, session: str | None = None, host: str = "") -> Conversation:
+        """The messages around an event, it among them. Raises `EventUnknown`, `ArchiveDamaged`; of another machine also
+        `IndexUnusable`.
+        """
         from moon.recall.reading import Around
+
+        if host and self.machines.wanted(host) != OWN:
+            return self.machines.around(event, before, after, session)
 
         self._follow()
         try:
@@ -201,7 +237,3 @@ def _without_index(home: Home, error: IndexUnusable) -> tuple[TextIndex, tuple[s
     from moon.recall.without_index import index_of_archives
 
     return index_of_archives(home, error)
-
-
-def _highlights(query: Query) -> frozenset[str]:
-    return frozenset(stem for term in query.terms for stem in term.stems)

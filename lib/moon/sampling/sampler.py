@@ -109,6 +109,10 @@ def stays_quiet_until(home: Home, config: Config, state: State, sample: Sample, 
         from moon.copies.copy_due import copy_due_at
 
         latest = min(latest, copy_due_at(home, config, now) or latest)
+    if config.index.engine == "postgresql":
+        from moon.shared_index.outbox_state import send_due_at
+
+        latest = min(latest, send_due_at(home, config, now) or latest)
     return quiet_until(state.sessions.values(), rests, config, latest)
 
 

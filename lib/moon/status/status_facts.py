@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from moon import config as configuration
 from moon import schema
-from moon.clock import format_ms, local_date, now_ms
+from moon.clock import format_ms, local_date, now_ms, parse_ms
 from moon.config import Config
 from moon.cycle import cycle_document as cycles
 from moon.cycle import session_states as states
@@ -27,6 +27,8 @@ from moon.health.problems import Trouble
 from moon.health.signs import forget_trouble, heartbeat_of, index_trouble, timer_trouble
 from moon.log_parts import parts
 from moon.paths import Home
+from moon.remedies import hint_for
+from moon.shared_index.outbox_state import OutboxState, read_state
 from moon.status.copies_state import copies_state, copies_trouble
 from moon.status.status_meaning import known_sessions, last_actions, open_cycle, session_entry, without_done
 from moon.status.status_problems import as_problems
@@ -76,6 +78,8 @@ def gather(home: Home) -> Document:
     problems += disk_use.troubles(home, config, use, growth)
     copies = copies_state(home, config)
     problems += copies_trouble(copies, now)
+    outbox = read_state(home) if config.index.engine == "postgresql" else None
+    kept_problems += list(_not_sent(outbox)) if outbox else []
     document = {
         "schema": "moon.status/1",
         "taken_at": format_ms(now),
@@ -100,6 +104,7 @@ def gather(home: Home) -> Document:
             "vectors": vectors.count(home.vectors) if config.recall.semantic.source != "off" else None,
         },
         "copies": copies,
+        "shared_index": outbox and {name: outbox[name] for name in ("waiting", "sent_at", "failure")},
         "distillation": part(lambda: _distillation(home, config, now), None),
         "disk": {
             "raw_bytes": use.raw,
@@ -113,6 +118,15 @@ def gather(home: Home) -> Document:
         },
     }
     return {**document, "problems": as_problems(kept_problems, problems, now)}
+
+
+def _not_sent(outbox: OutboxState) -> Iterator[Trouble]:
+    """Why the shared index does not have everything."""
+    failure = outbox["failure"]
+    if failure is not None:
+        since, last = parse_ms(failure["since"]) or 0, parse_ms(outbox["tried_at"]) or 0
+        hint = failure["hint"] or hint_for(failure["code"])
+        yield Trouble("index", failure["code"], failure["message"], hint, "", (), since, last, failure["times"])
 
 
 def _still(kept: Iterable[Trouble], file: Path, seen: Iterable[MoonError]) -> list[Trouble]:

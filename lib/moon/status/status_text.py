@@ -110,6 +110,8 @@ def _rows(document: Document, now: int) -> Iterator[tuple[str, str]]:
     yield "index", f"{counted(index['archives'], 'archive')}, {counted(index['messages'], 'message')}{meant}{lag}"
     for copy in document.get("copies", ()):
         yield "copy", copy_words(copy, now)
+    if document.get("shared_index"):
+        yield "shared", _shared(document["shared_index"], now)
     if document["distillation"] is not None:
         yield "models", _models(document["distillation"])
     disk = document["disk"]
@@ -137,6 +139,13 @@ def _good(good: dict[str, str | None], now: int) -> str:
     """When each station last did all its work well; one that never had to is left out."""
     known = [f"{name} {ago(when, now)}" for name, when in good.items() if when]
     return ", ".join(known) or "nothing yet"
+
+
+def _shared(shared: Document, now: int) -> str:
+    """Whether other machines find what was said here."""
+    whole = f"had everything {ago(shared['sent_at'], now)}" if shared["sent_at"] else "never had everything"
+    waiting = f", {counted(shared['waiting'], 'archive')} wait to be sent" if shared["waiting"] else ""
+    return whole + waiting + (f"; away since {ago(shared['failure']['since'], now)}" if shared["failure"] else "")
 
 
 def _models(spent: Document) -> str:

@@ -18,6 +18,7 @@ from moon.verify import (
     key_checks,
     machine_checks,
     mending,
+    shared_checks,
     store_checks,
     timer_checks,
 )
@@ -55,6 +56,7 @@ def run_checks(
         "archives": lambda: data_checks.check_archives(home, config, deep),
         "keeping": lambda: keeping_checks.check_keeping(home, config),
         "index": lambda: data_checks.check_index(home, deep),
+        "shared index": lambda: shared_checks.check_shared(home, config),
         "search": lambda: data_checks.check_search(home),
         "sound": lambda: data_checks.check_rounds(home),
         "effects": lambda: data_checks.check_effects(home),
