@@ -80,6 +80,21 @@ def ask(moon: Moon, *arguments: str, **options: Any) -> dict[str, Any]:
     return document
 
 
+def verified(moon: Moon) -> tuple[str, str]:
+    """(level, message) of the check of meaning."""
+    details = moon.run("verify", "--json").json()["details"]
+    return next((each["level"], each["message"]) for each in details if each["check"] == "meaning")
+
+
+def test_verify_says_of_how_many_messages_the_meaning_is_known(moon: Moon) -> None:
+    assert verified(moon) == ("warn", "known of 0 of 11 messages")
+    index(moon)
+    assert verified(moon) == ("ok", "known of 11 of 11 messages")
+    moon.extra["MOON_RECALL__SEMANTIC__FOLDER"] = str(moon.folder / "nowhere")
+    level, message = verified(moon)
+    assert level == "warn" and message.startswith("recall goes by words alone: ")
+
+
 def test_what_is_meant_is_found_in_other_words(moon: Moon) -> None:
     assert index(moon) == {"outcome": "done", "vectors": 11, "rows": 11, "made": 11, "removed": 0}
     answer = ask(moon, QUESTION)

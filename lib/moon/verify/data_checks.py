@@ -117,6 +117,32 @@ def check_search(home: Home) -> Findings:
         yield Finding("search", OK, "finds a probe that was just indexed")
 
 
+def check_meaning(home: Home, config: Config) -> Findings:
+    """Where recall goes by meaning, too: is the source there, and of how many messages is the meaning known?"""
+    if config.recall.semantic.source == "off":
+        return
+    from moon.fulltext import vectors
+    from moon.model.embedding import open_embedder
+
+    try:
+        open_embedder(config.recall.semantic, str)
+        with open_reader(home.text_index) as index:
+            messages = index.counts()["messages"]
+    except IndexMissing:
+        return  # said by the check of the index
+    except MoonError as error:
+        yield of_error("meaning", WARN, error, "recall goes by words alone: ")
+        return
+    known = vectors.count(home.vectors)
+    words = f"known of {known:,} of {messages:,} messages"
+    if known < messages:
+        yield Finding(
+            "meaning", WARN, words, "each run of `moon-index` makes more; `moon-index --all` now", str(home.vectors)
+        )
+    else:
+        yield Finding("meaning", OK, words)
+
+
 def finds_probe(path: Path) -> bool:
     """Index one message in a new index, and look for it by its words."""
     sha = "0" * 64

@@ -58,6 +58,7 @@ def run_checks(
         "index": lambda: data_checks.check_index(home, deep),
         "shared index": lambda: shared_checks.check_shared(home, config),
         "search": lambda: data_checks.check_search(home),
+        "meaning": lambda: data_checks.check_meaning(home, config),
         "sound": lambda: data_checks.check_rounds(home),
         "effects": lambda: data_checks.check_effects(home),
     }
