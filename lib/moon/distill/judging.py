@@ -150,7 +150,8 @@ def _strength(name: str, unit: Unit, session: Session) -> float:
     if _UNFIT[name](unit):
         return 0.0
     # "I want to make sure that …" is what somebody is after, "Make sure that …" is a rule.
-    text = cue("wish").sub(" ", unit.text) if name == "rules" else unit.text
+    wishes = name == "rules" and cue(CUES[name]).search(unit.text)
+    text = cue("wish").sub(" ", unit.text) if wishes else unit.text
     hits = {match.group(0).lower() for match in cue(CUES[name]).finditer(text)}
     strength = min(2.0, 1.0 * bool(hits) + 0.35 * max(0, len(hits) - 1))
     if unit.heading and HEADINGS[name].search(unit.heading):

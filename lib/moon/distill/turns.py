@@ -62,11 +62,12 @@ def without_pastes(turn: Turn) -> Iterator[Turn]:
     if turn.role != USER or len(lines) <= PASTED_LINES:
         yield turn
         return
-    shapes = Counter(_shape(line) for line in lines)
+    shapes = [_shape(line) for line in lines]
+    often = Counter(shapes)
     said: list[str] = []
     pasted: list[str] = []
     fenced = False
-    alike = {number for number, line in enumerate(lines) if line.strip() and shapes[_shape(line)] >= PASTED_LINES}
+    alike = {number for number, line in enumerate(lines) if line.strip() and often[shapes[number]] >= PASTED_LINES}
     for number, line in enumerate(lines):
         fence = line.lstrip().startswith("```")
         # A lone line amid the data is data too.
