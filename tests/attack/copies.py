@@ -316,6 +316,7 @@ def strike(fleet: Fleet, round_number: int) -> None:
         fleet.settle(number, where)
         if round_number % CHECK_EVERY == 0:
             fleet.check(where)
+            print(f"{round_number} faults, and every host came back whole", flush=True)
     except AssertionError as error:
         raise AssertionError(f"{where}: {error}") from error
 
