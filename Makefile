@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit attack-copies fleet-demo bench bench-fleet bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit attack-copies attack-shared fleet-demo bench bench-fleet bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -123,6 +123,10 @@ attack-copies: venv ## Three hosts, one bucket, and whatever networks, rights, k
 
 fleet-demo: venv ## Three hosts copy into one bucket, one dies, a fourth is restored and answers what only it had heard
 	@$(PY) -E -s tests/demo/fleet_demo.py
+
+attack-shared: SEED := $(or $(SEED),$(shell date +%s))
+attack-shared: venv ## A server killed, connections cut, roles shut out while machines send to a shared index (FAULTS=150)
+	$(PY) tests/attack/shared_index.py --seed $(SEED) --faults $(or $(FAULTS),150)
 
 bench-fleet: venv ## What copying costs, before and with encryption, beside cp and SHA-256 of the same run
 	$(PY) tests/bench/bench_fleet.py

@@ -88,7 +88,20 @@ class Server:
         assert done.returncode == 0, f"{program}: {done.stdout} {done.stderr}"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers; again, where a process of one that was killed still holds its memory."""
+        self._launch()
+        for _ in range(600):
+            with contextlib.suppress(psycopg.OperationalError), self.admin() as connection:
+                connection.execute("SELECT 1")
+                return
+            if self.process.poll() is not None:
+                said = (self.folder / "log").read_text()
+                assert "is still in use" in said.splitlines()[-2], said
+                self._launch()
+            time.sleep(0.05)
+        raise AssertionError("PostgreSQL does not start")
+
+    def _launch(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.data],
@@ -99,13 +112,6 @@ class Server:
                 stderr=log,
                 **self.as_user,
             )
-        for _ in range(600):
-            with contextlib.suppress(psycopg.OperationalError), self.admin() as connection:
-                connection.execute("SELECT 1")
-                return
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            time.sleep(0.05)
-        raise AssertionError("PostgreSQL does not start")
 
     def kill(self) -> None:
         """End it as a power cut would: all its processes at once."""
