@@ -71,7 +71,7 @@ def soak(seed: int, folder: Path) -> list[Row]:
     interrupted, secrets = text.count("a run was interrupted"), text.count("BROKEN a secret in")
     return [
         Row("soak ticks", str(len(report["costs"])), str(total(r"promises broken: (\d+)", text)), command),
-        Row("faults injected", f"{faults} of {len(report['faults'])} kinds", "", command),
+        Row("faults injected", f"{faults}, of {len(report['faults'])} kinds", "", command),
         Row("events written / archived", f"{figures['events written']} / {figures['events archived']}", "", command),
         Row("events lost / doubled", f"{figures['events lost']} / {figures['events doubled']}", str(code), command),
         Row("maps lost / doubled", f"{figures['maps lost']} / {figures['maps doubled']}", "", command),
