@@ -112,3 +112,9 @@ def test_the_same_finding_is_told_once() -> None:
     ]
     lines = [line for lines in lists_of(*said).values() for line in lines]
     assert sum("full disk on /srv/import" in line for line in lines) == 1
+
+
+def test_data_on_one_line_says_nothing() -> None:
+    data = '[{"id": 1, "price": 15.5, "note": "done, we decided"}, {"id": 2, "price": 17.5, "note": "always"}]'
+    lists = lists_of(("user", f"Here is the export of March 3:\n{data}"))
+    assert not any('"id"' in line for lines in lists.values() for line in lines)

@@ -166,6 +166,8 @@ _CODE_LINE = re.compile(
     r"|\s*(?:print|import|from|def|class|return|const|let|var|function|public|private|elif|else:|try:|except|assert|raise|await|async)\b"
     r"[^.!?]*[(:;{=]\s*\S*[^.!?]*$"
     r"|.*[{};]\s*$|\s*[\w.\[\]]+(?:\(.*\))?\s*[-+*/]?=\s*\S.*$|\s*[\w.]+\(.*\)\s*$|\s*[\]})]+[,;]?\s*$"
+    # Data on one line.
+    r"|\s*[\[{]\s*[\"{\[].*[}\]],?\s*$"
 )
 _HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 
