@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,6 +20,8 @@ from tests.support.stores import SqliteStoreBuilder
 from moon import schema
 from moon.cli import forget
 from moon.cli.run_tool import run_tool
+from moon.clock import now_ms
+from moon.forget.request import is_due, read_note
 from moon.rollover.rollover_journal import Journal, write_journal
 from moon.vault.ledger import Ledger
 from moon.vault.verify import verify
@@ -155,8 +158,16 @@ def test_it_waits_for_a_rollover_that_is_under_way(forgetter: Forgetter) -> None
     write_journal(home, Journal("r1", "main", PLAN, "p1", "p1-a3", "reset"))
     code, document = forgetter(PLAN)
     assert (code, document["errors"][0]["code"]) == (1, "rollover_under_way")
+    # A request that was cut short before it began does not keep the ticks from finishing that rollover.
+    note(forgetter.moon, sessions=[PLAN])
+    for attempt in (2, 3):
+        assert run_tool("moon-forget", forget.main, ["--resume"]) == 1
+        request = read_note(home)
+        os.utime(home.state / "forget.json", (now_ms() / 1000,) * 2)
+        assert request is not None and request.attempts == attempt and is_due(home, request) == (attempt < 3)
     home.rollover_journal("main", PLAN).unlink()
-    assert forgetter(PLAN)[0] == 0
+    assert forgetter("--match", "red kite")[0] == 0
+    assert forgetter.is_gone() and not (home.state / "forget.json").exists()
 
 
 @pytest.mark.parametrize("how", ["damaged", "of another version", "gone"])

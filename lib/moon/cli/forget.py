@@ -14,7 +14,7 @@ from moon.clock import date_start, format_ms, now_ms, now_text
 from moon.config import Config
 from moon.cycle.station_runner import take_lock
 from moon.errors import DONE, FAILED, PARTIAL, MoonError, UsageWrong
-from moon.forget.request import Request, read_note
+from moon.forget.request import Request, read_note, write_note
 from moon.paths import Home
 from moon.text import counted, readable_size
 from moon.text_match import TextMatch
@@ -53,7 +53,10 @@ def main(arguments: list[str]) -> int:
             )
     lock = take_lock(home, options.wait)
     try:
+        earlier = read_note(home)
         with open_catalog(home) as catalog:
+            if earlier is not None:  # the note holds one request; that one first
+                carry_out(home, config, catalog, earlier)
             found, done = carry_out(home, config, catalog, request)
     finally:
         lock.release()
@@ -115,6 +118,9 @@ def resume(home: Home, config: Config) -> int:
         request = read_note(home)
         if request is None:
             return DONE
+        # Noted before it is tried: what stands in its way must not keep every tick from its work.
+        request = request._replace(attempts=request.attempts + 1)
+        write_note(home, request)
         with open_catalog(home) as catalog:
             found, done = carry_out(home, config, catalog, request)
     finally:

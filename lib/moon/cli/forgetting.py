@@ -187,7 +187,6 @@ def _rows(home: Home, hashes: set[str]) -> int:
 
 def carry_out(home: Home, config: Config, catalog: Catalog, request: Request) -> tuple[Survey, Outcome]:
     """Do it, under the cycle lock; what goes wrong for one archive stops no other. Raises `MoonError`."""
-    request = request._replace(attempts=request.attempts + 1)
     found = survey(home, config, catalog, request)
     write_note(home, request)
     quiet.forget(str(home.root))
