@@ -48,6 +48,10 @@ class Home:
         return Path(named).expanduser() if named else self.root / "moon.yaml"
 
     @property
+    def format_file(self) -> Path:
+        return self.root / "format.json"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 

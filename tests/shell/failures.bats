@@ -7,7 +7,7 @@ load helper
     make_session main agent:main:main s1 40000
     later
     "$bin/moon-sample"
-    echo '{"schema": "moon.state/1", "half' >"$MOON_HOME/state/moon_state.json"
+    echo '{"schema": "moon.state/2", "half' >"$MOON_HOME/state/moon_state.json"
     run "$bin/moon-sample"
     [ "$status" -eq 0 ]
     [[ "$output" == *"set aside"* ]]

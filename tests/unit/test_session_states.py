@@ -108,7 +108,7 @@ def broken_documents():
         "null": b"null",
         "empty": b"",
         "binary": b"\x00\xff" * 50,
-        "half": b'{"schema": "moon.state/1", "heartbeat": "2026-11-22T06:0',
+        "half": b'{"schema": "moon.state/2", "heartbeat": "2026-11-22T06:0',
         "deep": b"[" * 100_000,
     }
 
@@ -160,9 +160,9 @@ def test_a_document_that_does_not_fit_is_set_aside_with_its_failing_path(home, c
 
 
 def test_a_newer_one_is_refused_by_name_and_left_alone(home):
-    document = {**saved(home), "schema": "moon.state/2"}
+    document = {**saved(home), "schema": "moon.state/3"}
     home.state_file.write_text(json.dumps(document))
-    with pytest.raises(DocumentTooNew, match="moon.state/2"):
+    with pytest.raises(DocumentTooNew, match="moon.state/3"):
         states.load(home)
     assert json.loads(home.state_file.read_bytes()) == document
 

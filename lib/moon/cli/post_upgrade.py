@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from moon import config as configuration
-from moon import output
+from moon import home_format, output
 from moon.cli.index import rebuild_all
 from moon.cli.install import gather
 from moon.cli.parser import Parser
 from moon.config import Config
+from moon.cycle.station_runner import take_lock
 from moon.errors import MoonError
 from moon.fulltext import IndexVersion, open_writer
 from moon.install import install_manifest, installation
@@ -39,7 +40,13 @@ def main(arguments: list[str]) -> int:
     home = Home.from_environment()
     config = configuration.load(home)
     report = Report("moon-post-upgrade")
-    for step in (renew_installation, lambda home, config: renew_index(home, config, options.wait), read_stores):
+    steps = (
+        lambda home, config: renew_format(home, options.wait),
+        renew_installation,
+        lambda home, config: renew_index(home, config, options.wait),
+        read_stores,
+    )
+    for step in steps:
         try:
             done = step(home, config)
         except MoonError as error:
@@ -59,11 +66,20 @@ def main(arguments: list[str]) -> int:
 
 
 class Step(NamedTuple):
-    """What one of the three did: in words, whether anything is different now, and what of it went wrong."""
+    """What one of the steps did: in words, whether anything is different now, and what of it went wrong."""
 
     words: list[str]
     changed: bool = False
     problems: list[Problem] = []
+
+
+def renew_format(home: Home, wait_seconds: float) -> Step:
+    """Give a home of an earlier Moon the format of this one; what it holds is read as it is."""
+    before = home_format.format_of(home)
+    if before == home_format.FORMAT or not home.state.exists():
+        return Step([f"home: format {home_format.FORMAT}"])
+    take_lock(home, wait_seconds).release()  # whoever takes it to write marks the home
+    return Step([f"home: from format {before} to {home_format.FORMAT}; an earlier Moon refuses it from now on"], True)
 
 
 def renew_installation(home: Home, config: Config) -> Step:

@@ -14,6 +14,11 @@ from moon import output
 from moon.clock import now_text
 from moon.errors import MoonError, unexpected
 from moon.files import unusable
+from moon.home_format import refuse_newer
+from moon.paths import Home
+
+# What is asked of the tool itself, whatever its home is like.
+OF_THE_TOOL = {"-h", "--help", "--version"}
 
 
 class Terminated(BaseException):
@@ -84,6 +89,8 @@ def run_tool(tool: str, tool_main: Callable[[list[str]], int], arguments: list[s
 def _ended(tool_main: Callable[[list[str]], int], arguments: list[str]) -> int:
     """The exit code, once everything is written out; `--help` and `--version` end by `SystemExit`."""
     try:
+        if not OF_THE_TOOL.intersection(arguments):
+            refuse_newer(Home.from_environment())
         code = tool_main(arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0

@@ -18,6 +18,7 @@ from moon.errors import DONE, FAILED, PARTIAL, MoonError
 from moon.files import Lock
 from moon.health import noting
 from moon.health.problems import Subject
+from moon.home_format import claim
 from moon.log_parts import set_aside_when_full
 from moon.openclaw.locate import state_dir
 from moon.paths import Home, launchd_log
@@ -81,6 +82,7 @@ def tick(home: Home, config: configuration.Config, as_json: bool, began: int) ->
     `began`: the nanosecond before the configuration was read.
     """
     lock = Lock.take(home.lock_file)
+    claim(home)
     bound_launchd_log()
     finish_forgetting(home, lock)
     state, problem = states.load(home)

@@ -26,6 +26,8 @@ ARCHIVE_TRIGGERED = "ArchiveTriggered"
 PRUNE_TRIGGERED = "PruneTriggered"
 DISTILL_TRIGGERED = "DistillTriggered"
 COOLDOWN = "Cooldown"
+# Not "state": a Moon of the first format would find there that this file is valid, and not refuse it.
+REMEMBERED = "state-2"
 TIMES = ("since", "retry_at")
 
 
@@ -109,8 +111,11 @@ def _decode(home: Home, data: bytes) -> State:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise DocumentInvalid(f"the state file is not JSON: {error}", path=str(home.state_file)) from error
+    if isinstance(document, dict) and document.get("schema") == "moon.state/1":
+        # The same fields; only that the home has a format of its own by now.
+        document["schema"] = "moon.state/2"
     steady = _steady(data)
-    if not (steady and schema.is_remembered(home.cache, "state", steady)):
+    if not (steady and schema.is_remembered(home.cache, REMEMBERED, steady)):
         schema.check("state", document, path=str(home.state_file))
     state = State()
     for session in map(_session, document["sessions"]):
@@ -140,9 +145,9 @@ def _owed(entry: dict[str, Any]) -> Owed:
 
 
 def as_document(state: State) -> dict[str, Any]:
-    """The `moon.state/1` document."""
+    """The `moon.state/2` document."""
     return {
-        "schema": "moon.state/1",
+        "schema": "moon.state/2",
         "heartbeat": format_ms(state.heartbeat),
         "open_cycle": state.open_cycle or None,
         "asked_command": format_ms(state.asked_command) if state.asked_command else None,
@@ -171,14 +176,14 @@ def save(home: Home, state: State) -> None:
     document = as_document(state)
     text = _as_text(document)
     steady = _steady(text)
-    if schema.is_remembered(home.cache, "state", steady):
+    if schema.is_remembered(home.cache, REMEMBERED, steady):
         # Only the heartbeat is new, and waiting for the disk is dear.
         replace_quickly(home.state_file, text)
         return
     schema.check("state", document)
     with atomic_writer(home.state_file) as descriptor:
         write_all(descriptor, text)
-    schema.remember(home.cache, "state", steady)
+    schema.remember(home.cache, REMEMBERED, steady)
 
 
 def _as_text(document: dict[str, Any]) -> bytes:

@@ -37,6 +37,7 @@ from moon.errors import (
 from moon.files import Lock, read_bounded
 from moon.health import noting
 from moon.health.problems import Subject, Trouble, of_error
+from moon.home_format import claim
 from moon.paths import Home
 from moon.remedies import hint_for
 
@@ -117,11 +118,14 @@ def take_lock(home: Home, wait_seconds: float) -> Lock:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
-            return Lock.take(home.lock_file)
+            lock = Lock.take(home.lock_file)
         except LockBusy:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.1)
+            continue
+        claim(home)
+        return lock
 
 
 def _find_document(config: Config, call: Call, data: bytes | None = None) -> cycles.Document:
