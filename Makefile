@@ -157,6 +157,12 @@ install: $(VENV)/.full ## Link the executables into PREFIX/bin and start the tim
 uninstall: ## Take back exactly what install made; archives stay
 	@$(if $(VENV_WORKS),$(PY),$(PYTHON)) -E -s lib/launch.py install uninstall
 
-clean: ## Remove what the other targets made in this folder; archives and the real OpenClaw stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build lib/*.egg-info
+clean: ## Remove what tests and tools left in this folder; the environment, which installed commands run with, stays
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build lib/*.egg-info
 	find lib tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## The environment and the real OpenClaw, too; refused while Moon is installed from here
+	@! grep -qsF '"checkout": "$(CURDIR)"' "$(or $(MOON_HOME),$(HOME)/.lilac_metaflora)/state/install.json" || { \
+		echo "make: the installed commands run from here, and would run no more" >&2; echo "hint: make uninstall" >&2; exit 1; }
+	rm -rf $(VENV) .cache

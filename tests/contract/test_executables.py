@@ -68,6 +68,14 @@ def test_a_verb_is_the_same_as_the_tool_of_that_name(tmp_path: Path) -> None:
     assert "did you mean 'recall'" in wrong.stderr
 
 
+def test_a_mistyped_option_is_named_also_where_another_is_required(tmp_path: Path) -> None:
+    wrong = run(BIN / "moon-watch", "--demon", home=tmp_path)
+    assert wrong.returncode == 2
+    assert "--demon" in wrong.stderr and "did you mean --daemon?" in wrong.stderr
+    assert "--bogus" in run(BIN / "moon-watch", "--bogus", home=tmp_path).stderr
+    assert "required" in run(BIN / "moon-watch", home=tmp_path).stderr
+
+
 @pytest.mark.parametrize("name", EXECUTABLES)
 def test_help_has_examples_and_exit_codes(name: str, tmp_path: Path) -> None:
     done = run(BIN / name, "--help", home=tmp_path)

@@ -31,5 +31,5 @@ def test_row_names_tests_that_exist(row: str) -> None:
 def test_every_kind_of_document_and_exit_code_is_in_the_contracts() -> None:
     text = (REPO / "docs" / "contracts.md").read_text("utf-8")
     kinds = {path.name.removesuffix(".schema.json") for path in (REPO / "schemas").glob("*.schema.json")} - {"config"}
-    assert sorted(kind for kind in kinds if f"`moon.{kind}/1`" not in text) == []
+    assert sorted(kind for kind in kinds if not re.search(rf"`moon\.{kind}/\d+`", text)) == []
     assert [code for code in (0, 1, 2, 3, 75, 78) if f"| {code} |" not in text] == []

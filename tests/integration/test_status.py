@@ -100,6 +100,20 @@ def test_archives_without_index_are_counted_as_lag(moon: Moon) -> None:
     assert status(moon)["index"]["lag"] == 0
 
 
+def test_right_after_a_snapshot_nothing_is_wrong_and_a_lost_index_is(moon: Moon) -> None:
+    moon.ok("snapshot")
+    assert codes(status(moon)) == [] and words(moon, "--check").startswith("OK")
+    shutil.rmtree(moon.home.index)
+    assert codes(status(moon)) == ["index_behind"] and words(moon, "--check").startswith("PROBLEM")
+
+
+def test_why_a_full_session_waits_is_said(moon: Moon) -> None:
+    moon.run("sample", env={"MOON_USAGE__MAX_AGE_SECONDS": "1", "MOON_NOW": later(86_400)})
+    held = [each for each in status(moon)["sessions"] if each["held"]]
+    assert held and all("max_age_seconds" in each["held"] for each in held)
+    assert "held back from prune and rollover: " in words(moon, "--all")
+
+
 def test_sessions_that_only_the_ledger_knows_are_listed(moon: Moon) -> None:
     moon.ok("archive", "--all")
     listed = {each["session_key"]: each["archives"] for each in status(moon)["sessions"]}

@@ -42,6 +42,11 @@ def test_the_timer(beat: dict[str, Any], cycle: Any, code: list[str]) -> None:
     assert codes(timer_trouble(beat, cycle, "/moon")) == code
 
 
+def test_before_the_first_tick_of_a_new_home_nothing_is_wrong() -> None:
+    assert codes(timer_trouble(heartbeat(None), None, "/moon", home_age=20)) == []
+    assert codes(timer_trouble(heartbeat(None), None, "/moon", home_age=3_600)) == ["never_looked"]
+
+
 def line(days_ago: float, size: int, sha: str = "a") -> Any:
     return {"archived_at": format_ms(NOW - int(days_ago * DAY_MS)), "bytes": size, "sha256": sha}
 
@@ -49,6 +54,12 @@ def line(days_ago: float, size: int, sha: str = "a") -> Any:
 def test_archives_of_the_last_minutes_may_lack_in_the_index() -> None:
     lines = [line(0.001, 1, "new"), line(1, 1, "old"), line(1, 1, "known")]
     assert [error.message[:9] for error in index_trouble(lines, frozenset({"known"}), NOW, "/i")] == ["1 archive"]
+
+
+def test_an_index_that_is_gone_is_told_at_once() -> None:
+    lines = [line(0.001, 1, "new"), line(1, 1, "old")]
+    assert [error.message[:10] for error in index_trouble(lines, frozenset(), NOW, "/i", gone=True)] == ["2 archives"]
+    assert codes(index_trouble([], frozenset(), NOW, "/i", gone=True)) == []
 
 
 def test_growth_leaves_out_the_first_day_which_brought_the_past() -> None:

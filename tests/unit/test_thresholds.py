@@ -255,6 +255,13 @@ def test_doubtful_numbers_make_nothing_destructive_executable(doubtful, why, bef
         assert DESTRUCTIVE & set(decision.due), "what a sound reading made due waits, and is not forgotten"
 
 
+def test_why_a_full_session_is_left_alone_is_remembered_until_the_numbers_are_sound_again():
+    held = decide(None, reading(0.93, age=21_601), CONFIG, START).state
+    assert "max_age_seconds" in held.held and held.level == 1
+    assert decide(held, reading(0.93), CONFIG, START).state.held == ""
+    assert decide(held, reading(0.5, age=21_601), CONFIG, START).state.held == ""
+
+
 def test_an_estimate_may_archive_and_nothing_more():
     entry = SessionEntry("main", KEY, "s1", updated_at=START - 600_000, interacted_at=START - 600_000)
     made = read_one(CONFIG, Sized(5_000_000), entry, START)

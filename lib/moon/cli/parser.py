@@ -48,6 +48,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_OfKnownWidth,
             allow_abbrev=False,
         )
+        self._given: list[str] = []
         self.add_argument("--version", action="version", version=f"{tool} {__version__}")
 
     def format_help(self) -> str:
@@ -59,13 +60,26 @@ class Parser(argparse.ArgumentParser):
         """As `argparse` does, or hand over the parser."""
         if args == [HAND_OVER]:
             raise ParserHandedOver(self)
+        self._given = list(args or ())
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        if "required" in message and (unknown := self._unknown_option()):
+            # What is missing is most likely what was mistyped.
+            message = f"unrecognized arguments: {unknown}"
         near = self.nearest_option(message)
         raise UsageWrong(
             message, hint=f"did you mean {near}? see `{self.prog} --help`" if near else f"see `{self.prog} --help`"
         )
+
+    def _unknown_option(self) -> str:
+        """The first word before `--` that looks like an option and is none."""
+        for word in self._given:
+            if word == "--":
+                break
+            if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                return word
+        return ""
 
     def nearest_option(self, message: str) -> str:
         """What was most likely meant by the first option that this tool does not have."""

@@ -19,6 +19,7 @@ from moon.install.install_plan import plan
 from moon.openclaw.locate import open_stores
 from moon.paths import Home
 from moon.report import Report
+from moon.sampling import quiet
 from moon.text import counted
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def main(arguments: list[str]) -> int:
     home = Home.from_environment()
     config = configuration.load(home)
     report = Report("moon-post-upgrade")
+    quiet.forget(str(home.root))  # what the last version found at rest is looked at by this one
     steps = (
         lambda home, config: renew_format(home, options.wait),
         renew_installation,

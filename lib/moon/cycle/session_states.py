@@ -47,6 +47,7 @@ class SessionState(NamedTuple):
     last_trigger: Mapping[str, int] = MappingProxyType({})
     ratio: float | None = None
     deferred: str = ""
+    held: str = ""
 
 
 class Owed(NamedTuple):

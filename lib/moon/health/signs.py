@@ -47,10 +47,14 @@ def heartbeat_of(heartbeat: int, interval: int, now: int) -> Document:
     }
 
 
-def timer_trouble(heartbeat: Document, open_cycle: Document | None, home: str) -> Iterator[MoonError]:
-    """Is somebody looking? A heartbeat in the future proves nothing."""
+def timer_trouble(
+    heartbeat: Document, open_cycle: Document | None, home: str, home_age: int | None = None
+) -> Iterator[MoonError]:
+    """Is somebody looking? A heartbeat in the future proves nothing. `home_age`: how old the home is, in seconds."""
     age, every = heartbeat["age_seconds"], heartbeat["interval_seconds"]
     if age is None:
+        if home_age is not None and not is_late(home_age, every):
+            return  # the first tick is still to come
         yield MoonError("moon-sample has never looked", code="never_looked", path=home)
     elif heartbeat["ahead_seconds"] > AHEAD_SECONDS:
         words = f"the heartbeat lies {heartbeat['ahead_seconds']} s in the future, at {heartbeat['at']}"
@@ -63,9 +67,11 @@ def timer_trouble(heartbeat: Document, open_cycle: Document | None, home: str) -
         yield MoonError(words, code="timer_stopped", path=home)
 
 
-def index_trouble(lines: Iterable[LedgerLine], indexed: frozenset[str], now: int, path: str) -> Iterator[MoonError]:
-    """Archives that should have been indexed by now."""
-    limit = now - LATE_SECONDS * 1000
+def index_trouble(
+    lines: Iterable[LedgerLine], indexed: frozenset[str], now: int, path: str, gone: bool = False
+) -> Iterator[MoonError]:
+    """Archives that should have been indexed by now. `gone`: there is no index at all, and nobody making one."""
+    limit = now + 1 if gone else now - LATE_SECONDS * 1000
     old = [each for each in lines if each["sha256"] not in indexed and (parse_ms(each["archived_at"]) or 0) < limit]
     if old:
         what = "archive is" if len(old) == 1 else "archives are"

@@ -84,11 +84,10 @@ def decide(before: SessionState | None, reading: Reading, config: Config, now: i
     state = before or SessionState(reading.agent, reading.session_key, reading.session_id, since=now)
     if state.session_id != reading.session_id:
         state = _replaced(state, reading, now)
-    state = state._replace(ratio=reading.ratio)
+    wanted = level_of(reading.ratio, config)
+    level = wanted if reading.trusted else min(wanted, 1)
+    state = state._replace(ratio=reading.ratio, held=reading.doubt if level < wanted else "")
     state = _cool(_fall(state, reading, config, now), config, now)
-    level = level_of(reading.ratio, config)
-    if not reading.trusted:
-        level = min(level, 1)
     if level > state.level and level > 0:
         state = _trigger(state, level, config, now)
     return _what_is_due(state, reading, config, now)

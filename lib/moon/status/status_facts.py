@@ -72,8 +72,9 @@ def gather(home: Home) -> Document:
     use = disk_use.look(home)
     growth = disk_use.growth(use, lines, now)
     if not any(each.path == str(home.state_file) for each in problems):
-        problems += timer_trouble(heartbeat, unfinished, str(home.root))
-    problems += index_trouble(lines, indexed.shas, now, str(home.text_index))
+        problems += timer_trouble(heartbeat, unfinished, str(home.root), _age_of(home, now))
+    gone = unfinished is None and not home.text_index.exists()
+    problems += index_trouble(lines, indexed.shas, now, str(home.text_index), gone)
     problems += forget_trouble(home, now)
     problems += disk_use.troubles(home, config, use, growth)
     copies = copies_state(home, config)
@@ -180,6 +181,17 @@ def _is_set_up(home: Home) -> bool:
         return home.root.exists() and any(home.root.iterdir())
     except OSError as error:
         raise unusable(home.root, error) from error
+
+
+def _age_of(home: Home, now: int) -> int | None:
+    """For how many seconds Moon has been installed here, or at work; None where neither is known."""
+    begun = []
+    for path in (home.format_file, home.state / "install.json"):
+        try:
+            begun.append(path.stat().st_mtime * 1000)
+        except OSError:
+            continue
+    return max(0, int(now - min(begun)) // 1000) if begun else None
 
 
 def _read_state(home: Home, problems: list[MoonError]) -> states.State:

@@ -77,6 +77,7 @@ def session_entry(session: SessionState, actions: Actions, archives: Counter[tup
         "attempts": session.attempts,
         "retry_at": format_ms(session.retry_at) if session.retry_at else None,
         "deferred": session.deferred,
+        "held": session.held,
         "archives": archives[key],
         "last": actions.get(key),
     }

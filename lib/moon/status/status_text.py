@@ -171,6 +171,8 @@ def _sessions(sessions: list[Document], now: int, everything: bool) -> Iterator[
         yield f"  {name:<{width}}  {ratio}  {each['state']:<16}  {kept}  {_last(each['last'], now)}".rstrip()
         if each["pending"]:
             yield f"    waits: {', '.join(each['pending'])} ({_why(each, now)})"
+        elif each.get("held"):
+            yield f"    held back from prune and rollover: {shown(each['held'])}"
     folded = Counter(each["state"] for each in sorted(sessions, key=_urgency)[len(listed) :])
     if folded:
         states = ", ".join(f"{count} {state}" for state, count in folded.most_common())
@@ -178,7 +180,12 @@ def _sessions(sessions: list[Document], now: int, everything: bool) -> Iterator[
 
 
 def _urgency(session: Document) -> tuple[int, bool, float, str]:
-    return -session["attempts"], not session["pending"], -(session["ratio"] or 0.0), session["session_key"]
+    return (
+        -session["attempts"],
+        not (session["pending"] or session.get("held")),
+        -(session["ratio"] or 0.0),
+        session["session_key"],
+    )
 
 
 def _why(session: Document, now: int) -> str:
