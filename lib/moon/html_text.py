@@ -25,7 +25,7 @@ a{color:var(--mark)}a:focus-visible,summary:focus-visible{outline:3px solid var(
 .faint{color:var(--faint);font-size:.875rem}.bad{color:var(--bad)}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .75rem .25rem 0;vertical-align:top}td.n,th.n{text-align:right}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.wide table{overflow-wrap:normal}.wide td:first-child{overflow-wrap:anywhere;min-width:6rem}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0;font:.875rem/1.45 ui-monospace,monospace}
 """
 

@@ -16,6 +16,7 @@ from moon.cli.recall_reading import (
     print_original,
     shown_to_people,
     text_style,
+    write_page,
 )
 from moon.errors import UsageWrong
 from moon.text import dump_json
@@ -73,6 +74,8 @@ def main(arguments: list[str]) -> int:
         return print_around(home, config, options, form, doubts)
     if not (options.query or options.queries):
         output.say(*doubts)
+        if options.output:
+            return write_page(home, config, options.session, options.agent, options.output)
         return print_conversation(home, config, options.session, options.agent, form)
     return _answer(home, config, options, form, doubts)
 
@@ -160,6 +163,11 @@ def _parser() -> Parser:
     add("--inject", metavar="SESSION_KEY", help="bring the pack into this live session as a message, at most once")
     add("--queries", metavar="FILE", help="one query a line (- for standard input), one JSON answer a line")
     add("--event", metavar="ID", help="print an event (JSON: as it was stored); the beginning of its id is enough")
+    add(
+        "--output",
+        metavar="FILE[#ID]",
+        help="with --session and --format html: write the page there, and say the link to that event on it",
+    )
     add("--raw", action="store_true", help="with --event: its exact bytes, not for a terminal")
     add(
         "--bench",
@@ -210,6 +218,8 @@ def _check_what_is_asked(options: argparse.Namespace) -> None:
             "a page is made of a conversation, not of an answer",
             hint="--format html goes with --session KEY or --event ID",
         )
+    if options.output and (options.format != "html" or options.query or options.queries or not options.session):
+        raise UsageWrong("--output goes with --session KEY --format html", hint="elsewhere the shell's > does it")
     if options.raw and not options.event:
         raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
     if options.host and (options.raw or not (options.query or options.queries or options.event)):
@@ -288,3 +298,5 @@ def show(document: dict[str, Any], form: str, short: Callable[[str], str]) -> No
 
     with shown_to_people() as write:
         write(markdown(document) if form == "md" else text_style(short).render(document))
+        if form == "text" and document["results"] and document["results"][0]["page"]:
+            write(text_style(short).note(f"the first as a page: {document['results'][0]['page']}"))

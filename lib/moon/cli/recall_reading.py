@@ -6,11 +6,12 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moon import output
 from moon.config import Config
-from moon.errors import DONE, PARTIAL, IndexUnusable
+from moon.errors import DONE, PARTIAL, IndexUnusable, UsageWrong
 from moon.paths import Home
 from moon.text import dump_json, escape_json
 
@@ -178,6 +179,58 @@ def print_conversation(home: Home, config: Config, name: str, agent: str | None,
                 pages.end(transcripts.degraded)
     output.say(*(f"moon-recall: {each}" for each in transcripts.degraded))
     return PARTIAL if transcripts.degraded else DONE
+
+
+def write_page(home: Home, config: Config, name: str, agent: str | None, target: str) -> int:
+    """Write a conversation as a page to `FILE` or `FILE#EVENT`, and say the link to it, at that event.
+
+    Only a page of Moon is written over. Raises `UsageWrong`, `SessionUnknown`.
+    """
+    from moon.files import atomic_writer, write_all
+    from moon.html_text import anchor
+    from moon.recall.reading import Transcripts
+    from moon.vault.catalog import open_catalog
+
+    file, _, wanted = target.partition("#")
+    path = Path(file).expanduser().absolute()
+    _refuse_to_replace(path)
+    event = ""
+    with open_catalog(home) as catalog:
+        transcripts = Transcripts(catalog, config.redact, name, agent)
+        with atomic_writer(path) as descriptor:
+            pages = _HtmlPages(lambda piece: write_all(descriptor, piece.encode("utf-8", "replace")))
+
+            def write(message: Message) -> None:
+                nonlocal event
+                if wanted and not event and message["event_id"].startswith(wanted):
+                    event = message["event_id"]
+                pages.message(message)
+
+            pages.begin(transcripts.session_key)
+            transcripts.read(write)
+            pages.end(transcripts.degraded)
+    if wanted and not event:
+        output.say(f"moon-recall: no event {wanted} is on this page")
+    output.show(path.as_uri() + (f"#{anchor(event)}" if event else "") + "\n")
+    output.say(*(f"moon-recall: {each}" for each in transcripts.degraded))
+    return PARTIAL if transcripts.degraded or (wanted and not event) else DONE
+
+
+def _refuse_to_replace(path: Path) -> None:
+    """Raise `UsageWrong` for a file that is no page of Moon, and for a folder that is not there."""
+    from moon.html_text import POLICY
+
+    if not path.parent.is_dir():
+        raise UsageWrong(f"no folder {path.parent}", path=str(path), hint="make it, or name another")
+    try:
+        with path.open("rb") as stream:
+            if POLICY.encode() in stream.read(1024):
+                return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageWrong(f"cannot write {path}: {error.strerror}", path=str(path)) from error
+    raise UsageWrong(f"{path} is there and is no page of Moon", path=str(path), hint="name another file")
 
 
 def _write_document(transcripts: Transcripts) -> None:

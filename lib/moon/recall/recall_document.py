@@ -6,6 +6,7 @@ from typing import Any
 
 from moon.clock import format_ms
 from moon.fulltext import StoredRow
+from moon.page_link import page_command
 from moon.recall.pack import pack
 from moon.recall.recall_types import Answer, Hit, Request
 from moon.recall.snippet import cut, mark
@@ -61,6 +62,7 @@ def _result(rank: int, hit: Hit, highlights: frozenset[str]) -> Document:
         "line": row.line,
         "engines": list(hit.engines),
         "alike": hit.alike,
+        "page": page_command(hit.place.session_key, row.event_id),
         "before": [neighbour(each) for each in hit.before],
         "after": [neighbour(each) for each in hit.after],
     }
