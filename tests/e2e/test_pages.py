@@ -1,4 +1,4 @@
-"""The pages in a real browser: hostile text runs nothing, each turn can be linked to, keys are enough, all of it fits."""
+"""The pages in a real browser: hostile text runs nothing, each turn has a link, keys are enough, all of it fits."""
 
 from __future__ import annotations
 
