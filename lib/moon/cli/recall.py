@@ -192,6 +192,7 @@ def _check_usage(options: argparse.Namespace) -> None:
     if options.context < 0 or options.max_tokens < 0:
         raise UsageWrong("--context and --max-tokens cannot be negative", hint="see `moon-recall --help`")
     _check_what_is_asked(options)
+    _check_output(options)
     if options.inject == "":
         raise UsageWrong("--inject needs a session key, not an empty text", hint="for instance agent:main:main")
     if options.inject and not options.query:
@@ -218,8 +219,6 @@ def _check_what_is_asked(options: argparse.Namespace) -> None:
             "a page is made of a conversation, not of an answer",
             hint="--format html goes with --session KEY or --event ID",
         )
-    if options.output and (options.format != "html" or options.query or options.queries or not options.session):
-        raise UsageWrong("--output goes with --session KEY --format html", hint="elsewhere the shell's > does it")
     if options.raw and not options.event:
         raise UsageWrong("--raw goes with --event", hint="see `moon-recall --help`")
     if options.host and (options.raw or not (options.query or options.queries or options.event)):
@@ -228,6 +227,12 @@ def _check_what_is_asked(options: argparse.Namespace) -> None:
         )
     if options.raw and (options.format or options.context):
         raise UsageWrong("--raw gives exact bytes only", hint="leave out --format, --json and --context")
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """A file is written for a page of a conversation only."""
+    if options.output and (options.format != "html" or options.query or options.queries or not options.session):
+        raise UsageWrong("--output goes with --session KEY --format html", hint="elsewhere the shell's > does it")
 
 
 def _check_without_question(options: argparse.Namespace) -> None:
