@@ -379,7 +379,7 @@ def test_a_document_that_is_none_is_refused_and_nothing_is_changed(moon, tool, s
     assert done.code == 78
     assert done.json()["ok"] is False and done.json()["errors"][0]["hint"]
     left = set(files_below(moon.home.root)) if moon.home.root.exists() else set()
-    assert left <= {"state/cycle.lock", "state/cache/config.json"}
+    assert left <= {"format.json", "state/cycle.lock", "state/cache/config.json"}
 
 
 def test_a_missing_document_and_contradicting_options(moon):
