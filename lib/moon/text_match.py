@@ -69,7 +69,8 @@ class TextMatch:
             value = json.loads(data)
         except (ValueError, RecursionError):
             return self.is_in(data.decode("utf-8", "replace"))
-        return self.is_in_value(value)
+        # A name that stands twice in an object hides the first of its values.
+        return self.is_in_value(value) or self._wanted in folded(data.decode("utf-8", "replace"))
 
 
 def folded(text: str) -> str:

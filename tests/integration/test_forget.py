@@ -254,3 +254,29 @@ def test_before_a_date(moon: Moon) -> None:
     assert list(places_of(SECRET, moon.home.root)) == []
     sound(moon)
     assert schema.parse("forget", json.dumps(done))
+
+
+def test_a_clock_that_was_set_back_keeps_nothing(forgetter: Forgetter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOON_NOW", "2020-01-01T00:00:00.000Z")
+    code, done = forgetter(PLAN)
+    assert code == 0 and done["events"] == 10
+    assert forgetter.is_gone()
+    sound(forgetter.moon)
+
+
+def test_a_clock_that_was_ahead_keeps_nothing_out_that_is_said_later(moon: Moon) -> None:
+    moon.ok("forget", PLAN, "--yes", env={"MOON_NOW": "2036-01-01T00:00:00.000Z"})
+    new = events.message("fresh", "A new morning with marmalade.", when="2026-11-29T09:00:00.000Z")
+    SqliteStoreBuilder(moon.state_dir).put(PLAN, "p1", [*said("p1", 4, SECRET), new], used=900)
+    moon.ok("archive", "--all", env={"MOON_NOW": "2026-11-29T10:00:00.000Z"})
+    assert list(archived_events(moon.home, "p1")) == [new]
+    sound(moon)
+
+
+def test_a_text_is_found_behind_a_name_that_stands_twice(moon: Moon) -> None:
+    line = events.message("twice", "x").replace(b'"x"', b'"zephyrcastle9912","text":"x"')
+    SqliteStoreBuilder(moon.state_dir).put("agent:main:two", "t1", [line], used=900)
+    moon.ok("archive", "--all", env=LATER)
+    assert list(places_of("zephyrcastle9912", moon.home.root))
+    moon.ok("forget", "--match", "zephyrcastle9912", "--yes", env=LATER)
+    assert list(places_of("zephyrcastle9912", moon.home.root)) == []

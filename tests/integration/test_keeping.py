@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support import events
 from tests.support.crash import killed_at
-from tests.support.forgetting import LATER, PLAN, lived_in
+from tests.support.forgetting import LATER, PLAN, SECRET, lived_in, places_of
 from tests.support.moon import Moon, archived_events
 from tests.support.settings import settings
 from tests.support.stores import SqliteStoreBuilder
@@ -93,6 +93,25 @@ def test_old_archives_go_their_memory_stays_and_recall_says_so(moon: Moon) -> No
     # OpenClaw still has it all; the tick after does not take it in again.
     moon.ok("archive", "--all", env=MUCH_LATER)
     assert list(archived_events(moon.home)) == []
+
+
+def test_what_only_the_copies_have_goes_from_them_when_its_conversation_is_forgotten(moon: Moon) -> None:
+    nas = moon.folder / "nas"
+    nas.mkdir()
+    (moon.home.root / "moon.yaml").write_text(f'copies: [{{url: "file://{nas}", encrypt: "off"}}]\n')
+    moon.ok("mirror", env=MUCH_LATER)
+    shutil.rmtree(moon.state_dir / "agents" / "main")
+    SqliteStoreBuilder(moon.state_dir).put("agent:main:new", "n1", events.conversation("n1", 1), used=10)
+    copied = {"url": f"file://{nas}", "encrypt": "off"}
+    keep_house(moon.home, configured(retention={**OLD, "require_copy": True}, copies=[copied]))
+    moon.ok("mirror", env=MUCH_LATER)
+    assert not list(archived_events(moon.home, "p1"))
+    assert [path for path in places_of(SECRET, nas) if "/archives/" in path]
+    moon.ok("forget", PLAN, "--yes", env=MUCH_LATER)
+    moon.ok("mirror", env=MUCH_LATER)
+    assert list(places_of(SECRET, nas)) == []
+    moon.ok("mirror", "--verify", env=MUCH_LATER)
+    assert "nothing to forget" in moon.ok("forget", PLAN, "--yes", env=MUCH_LATER).stderr
 
 
 def test_what_is_not_distilled_stays(moon: Moon) -> None:

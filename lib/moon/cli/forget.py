@@ -18,7 +18,7 @@ from moon.forget.request import Request, read_note, write_note
 from moon.paths import Home
 from moon.text import counted, readable_size
 from moon.text_match import TextMatch
-from moon.vault.catalog import open_catalog
+from moon.vault.catalog import Catalog, open_catalog
 
 EXAMPLES = """\
   moon-forget agent:main:main --dry-run        what of a conversation would go, from where
@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
         return resume(home, config)
     request = request_of(options, config)
     with open_catalog(home) as catalog:
+        request = behind_its_archives(catalog, request)
         found = survey(home, config, catalog, request)
     if options.dry_run or not found.has_work():
         tell(config, found, Outcome(list(found.plan.problems)), request, options.json, dry_run=options.dry_run)
@@ -99,6 +100,15 @@ def request_of(options: argparse.Namespace, config: Config) -> Request:
         match=options.match,
         reason=options.reason,
     )
+
+
+def behind_its_archives(catalog: Catalog, request: Request) -> Request:
+    """The request, asked for no sooner than its archives were made: the clock may have been set back since."""
+    if not request.is_whole:
+        return request
+    named = set(request.sessions)
+    archived = (each.archived_at for each in catalog.segments() if named & {each.session_key, each.session_id})
+    return request._replace(asked_at=max([request.asked_at, *archived]))
 
 
 def before_of(text: str, config: Config) -> str:

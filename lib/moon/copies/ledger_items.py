@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from moon.clock import parse_ms
@@ -51,13 +51,18 @@ def needed(records: Iterable[Line]) -> Needed:
     standing = fold(enumerate(lines, 1))
     tombstones = [each for each in lines if each.get("kind") == "forgotten"]
     here, past = {_item(each) for each in standing.files.values()}, set[Item]()
-    for number, tombstone in enumerate(tombstones):
-        if tombstone.get("archive_path") and _is_kept(tombstone, tombstones[number + 1 :]):
-            past.add(_item(tombstone))
+    past |= {_item(tombstone) for tombstone in in_copies_alone(tombstones)}
     aside = _asides(lines, tombstones)
     here |= {item for item, scope in aside.items() if not scope}
     past |= {item for item, scope in aside.items() if scope and scope != EVERYWHERE}
     return Needed(standing, here, past - here)
+
+
+def in_copies_alone(tombstones: Sequence[Line]) -> Iterator[Line]:
+    """The tombstones, of all in their order, of the files that stand in the copies alone."""
+    for number, tombstone in enumerate(tombstones):
+        if tombstone.get("archive_path") and _is_kept(tombstone, tombstones[number + 1 :]):
+            yield tombstone
 
 
 def _is_kept(tombstone: Line, later: Iterable[Line]) -> bool:

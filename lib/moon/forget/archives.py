@@ -20,7 +20,7 @@ def carry_out(catalog: Catalog, request: Request, sessions: Iterable[SessionPlan
     told = Tombstone(request.asked_at, request.words(), "all", request.until)
     for own in sessions:
         # A map that another session brought in goes by its name alone.
-        rule = told if own.is_whole == request.is_whole else replace(told, until=0)
+        rule = replace(told, until=own.until(request.until) if own.is_whole == request.is_whole else 0)
         names = kept_out(own)
         if names or rule.until:
             keep_out(catalog, own.owner, rule, names)

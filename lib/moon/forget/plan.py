@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moon.clock import parse_ms
+from moon.copies.ledger_items import in_copies_alone
 from moon.errors import ArchiveDamaged, MoonError, SessionUnknown
 from moon.files import read_bounded
 from moon.forget.request import Request
@@ -33,7 +34,9 @@ class Held(NamedTuple):
 @dataclass
 class SessionPlan:
     """What of one session goes. `names`: events of the store that must not be archived; `asides`: the SHA-256 of what
-    was set aside. `is_whole`: nothing of it is left.
+    was set aside. `is_whole`: nothing of it is left. `in_copies`: copies alone have some of it, since retention took it
+    from the disk. `newest`: when the last of it happened, as far as is known (milliseconds). `is_unseen`: some of it
+    could not be looked at.
     """
 
     agent: str
@@ -45,6 +48,9 @@ class SessionPlan:
     fresh: int = 0
     asides: list[str] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    in_copies: bool = False
+    newest: int = 0
+    is_unseen: bool = False
 
     @property
     def owner(self) -> tuple[str, str, str]:
@@ -61,11 +67,18 @@ class SessionPlan:
 
     def has_work(self) -> bool:
         """Is there anything to be taken out, or to be kept out from now on?"""
-        return bool(self.cuts or self.asides or self.fresh)
+        return bool(self.cuts or self.asides or self.fresh or self.in_copies)
 
     def hashes(self) -> set[str]:
         """The SHA-256 of the files and segments that lose something."""
         return {cut.file.sha256 for cut in self.cuts} | {part.sha256 for cut in self.cuts for part in cut.touched()}
+
+    def until(self, asked: int) -> int:
+        """Up to when all of it is kept out (milliseconds): no longer than it has lasted, so that what is said
+        afterwards is archived, also where it was asked for with a clock that was ahead.
+        """
+        newest = max([self.newest, *(cut.newest for cut in self.cuts)])
+        return min(asked, newest) if newest and self.is_whole and not self.is_unseen else asked
 
 
 @dataclass
@@ -89,10 +102,14 @@ def make_plan(catalog: Catalog, stores: Stores | None, request: Request) -> Plan
     """Look through every archive and transcript that is asked about. Raises `SessionUnknown`."""
     plan = Plan()
     stored = _stored(stores, plan)
-    asides = _asides(catalog)
+    asides, past = _asides(catalog), _in_copies(catalog) if request.is_whole else {}
     sessions = _in_scope(catalog, stored, request, plan)
     for owner in tracked(sessions, "looking through, session"):
-        plan.sessions.append(_of_session(catalog, owner, stored, asides, request, plan))
+        own = _of_session(catalog, owner, stored, asides, request, plan)
+        own.newest = max(own.newest, past.get((owner[0], owner[2]), 0))
+        own.in_copies = (owner[0], owner[2]) in past
+        own.is_unseen |= stores is None or bool(stores.problems)
+        plan.sessions.append(own)
     if request.is_whole:
         plan.sessions += _maps_in_other_sessions(catalog, sessions, plan)
     return plan
@@ -139,7 +156,7 @@ def _of_session(
     agent, _, session_id = owner
     own = SessionPlan(*owner, is_whole=request.is_whole)
     for file in list(catalog.segments(agent, session_id)):
-        own.cuts += _cut(catalog, file, request, plan)
+        own.cuts += _cut(catalog, own, file, request, plan)
     own.asides = [
         record["sha256"] for record in asides.get((agent, session_id), ()) if _aside_goes(catalog, record, request)
     ]
@@ -147,11 +164,12 @@ def _of_session(
     return own
 
 
-def _cut(catalog: Catalog, file: Segment, request: Request, plan: Plan) -> Iterator[Cut]:
+def _cut(catalog: Catalog, own: SessionPlan, file: Segment, request: Request, plan: Plan) -> Iterator[Cut]:
     try:
         cut = find_in(catalog, file, request.doomed(), request.until)
     except ArchiveDamaged as error:
         if request.is_whole and (parse_ms(file.archived_at) or 0) <= request.until:
+            own.is_unseen = True
             yield all_of(catalog, file)
         else:
             plan.problems.append(error)
@@ -170,6 +188,16 @@ def _asides(catalog: Catalog) -> Asides:
             owner = record["agent"], record["session_id"]
             gone = set(record["digests"])
             found[owner] = [each for each in found.get(owner, []) if each["sha256"] not in gone]
+    return found
+
+
+def _in_copies(catalog: Catalog) -> dict[tuple[str, str], int]:
+    """When retention last took something from the disk that copies still have, by agent and session id."""
+    tombstones = [line for line in catalog.ledger.lines() if line.get("kind") == "forgotten"]
+    found: dict[tuple[str, str], int] = {}
+    for each in in_copies_alone(tombstones):
+        owner = each["agent"], each["session_id"]
+        found[owner] = max(found.get(owner, 0), parse_ms(each["forgotten_at"]) or 0)
     return found
 
 
@@ -209,9 +237,11 @@ def _look_into_store(
                 events += 1
                 own.fresh += not known.covers(event.data)
                 name, at = name_and_time(event.data)
+                own.newest = max(own.newest, at or 0) if (at or 0) <= request.until else own.newest
                 if (at is None or at > request.until) and name not in known.names:
                     own.names.add(name)
         except MoonError as error:
+            own.is_unseen = True
             plan.problems.append(error)
         if events:
             own.held.append(Held(store.path_of(transcript), events))

@@ -35,6 +35,7 @@ class Cut:
     """What of one file goes: of each of its segments, by its number, these lines, from 1.
 
     `names`: those of the events that `until` (milliseconds) does not tell, because they say no time or a later one.
+    `newest`: when the last happened of those that it tells.
     """
 
     file: Segment
@@ -44,6 +45,7 @@ class Cut:
     size: int = 0
     until: int = 0
     names: set[str] = field(default_factory=set)
+    newest: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -62,6 +64,8 @@ class Cut:
         self.size += len(data) + 1
         if at is None or at > self.until:
             self.names.add(name)
+        else:
+            self.newest = max(self.newest, at)
 
 
 @dataclass(frozen=True)
