@@ -383,10 +383,17 @@ def _parse_yaml(data: bytes, source: str) -> Values:
     import yaml
 
     try:
-        values = yaml.safe_load(data)
+        loader = yaml.SafeLoader(data)
+        tree = loader.get_single_node()
+        twice = _twice(tree)
+        values = None if tree is None else loader.construct_document(tree)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         words = _yaml_problem(getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error))
         raise ConfigInvalid(f"not YAML: {words}", path=source, hint="compare it with moon.yaml.example") from error
+    if twice:
+        raise ConfigInvalid(
+            f"only the last of two would count: {twice}", path=source, hint="put what belongs to both below one of them"
+        )
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -394,6 +401,40 @@ def _parse_yaml(data: bytes, source: str) -> Values:
             f"a mapping of keys is expected, not a {type(values).__name__}", path=source, hint="see moon.yaml.example"
         )
     return _without_empty(values)
+
+
+def _twice(tree: Any) -> str:
+    """`copies, lines 3 and 9` for a key that one mapping of a YAML tree has twice; empty where none has.
+
+    YAML's reader keeps the last one without a word, so a section that was appended would take the first out of force.
+    """
+    waiting: list[Any] = [tree]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        inside = getattr(node, "value", None)
+        if id(node) in seen or not isinstance(inside, list):
+            continue
+        seen.add(id(node))  # aliases: a node can stand in many places, also within itself
+        pairs = [each for each in inside if isinstance(each, tuple)]
+        waiting += [each for pair in pairs for each in pair] if pairs else inside
+        found = _repeated([key for key, _ in pairs])
+        if found:
+            return found
+    return ""
+
+
+def _repeated(keys: list[Any]) -> str:
+    """The first of these keys, YAML nodes, that is there twice, with its lines counted from 1."""
+    lines: dict[str, int] = {}
+    for key in keys:
+        if not isinstance(key.value, str) or key.tag == "tag:yaml.org,2002:merge":
+            continue
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            return f"{key.value}, lines {lines[key.value]} and {line}"
+        lines[key.value] = line
+    return ""
 
 
 def _yaml_problem(mark: Any, problem: str) -> str:

@@ -181,6 +181,18 @@ def test_init_makes_a_key_once_and_says_where_it_belongs(moon: Moon, spoiler: Sp
     assert moon.run("mirror", "--init", "s3://shared/init").code == 2, "without a key nobody could open it"
 
 
+def test_a_second_place_is_appended_to_the_first(moon: Moon):
+    for name in ("nas", "disk"):
+        done = moon.ok("mirror", "--init", f"file://{moon.folder / name}")
+        with moon.home.config_file.open("ab") as written:
+            written.write(done.stdout)
+    assert "below the last entry of `copies`" in done.stderr
+    moon.home.config_file.chmod(0o600)
+    moon.ok("snapshot")
+    moon.ok("mirror")
+    assert all(any((moon.folder / name).glob("*/ledger/*/*")) for name in ("nas", "disk"))
+
+
 def test_the_status_says_how_far_each_host_and_each_copy_is(moon: Moon):
     assert moon.run("status", "--fleet").code == 2, "without copies there is no fleet"
     configure(moon)

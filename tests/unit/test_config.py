@@ -192,6 +192,9 @@ def test_a_timeout_is_a_time(home, value):
         ("thresholds: 5", "thresholds"),
         ("? [complex, key]\n: 1", ""),
         ("1: one\ntrue: two", "unknown key"),
+        ("timezone: UTC\nqmd: {}\ntimezone: UTC", "timezone, lines 1 and 3"),
+        ("copies:\n  - {url: 'file:///a', url: 'file:///b'}", "url, lines 2 and 2"),
+        ("a: &a [*a, {b: 1, b: 2}]", "b, lines 1 and 1"),
     ],
 )
 def test_what_is_no_configuration(home, text, says):

@@ -7,6 +7,7 @@ import secrets
 import shlex
 from pathlib import Path
 
+from moon import config as configuration
 from moon import output
 from moon.cli.mirror import finish
 from moon.config import Config
@@ -35,16 +36,18 @@ def init(home: Home, options: argparse.Namespace) -> int:
         )
     if own_disk:
         Path(url.removeprefix("file://")).mkdir(mode=0o700, parents=False, exist_ok=True)
+    others = len(configuration.load(home).copies)
     place = open_place(url, seconds=OPERATION_SECONDS)
     try_out(place)
-    lines = [f"copies:\n  - url: {url}"]
+    lines = [*([] if others else ["copies:"]), f"  - url: {url}"]
     if options.identity:
         path = Path(options.identity).expanduser().absolute()
         lines.append(f"    recipients: [{make_identity(path)}]\n    identity_file: {path}")
     else:
         lines.append("    encrypt: off")
     output.tell(*[line for each in lines for line in each.split("\n")])
-    output.say(f"moon-mirror: {url} takes objects and gives them back; write the lines above into {home.config_file}")
+    where = f"below the last entry of `copies` in {home.config_file}" if others else f"into {home.config_file}"
+    output.say(f"moon-mirror: {url} takes objects and gives them back; write the lines above {where}")
     if options.identity:
         output.say(
             "keep that key in a second place (a password manager, paper): without it nobody opens the copy again;",
