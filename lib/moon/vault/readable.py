@@ -82,6 +82,9 @@ def _is_readable_tombstone(record: dict[str, Any]) -> bool:
         return False
     if not isinstance(record.get("until", ""), str) or not all(_has(each, GONE) for each in record["gone"]):
         return False
+    # It may count none: a session of which nothing was archived can be forgotten, too.
+    if not _is_sound("forgotten events", record.get("events"), int):
+        return False
     if "archive_path" in record and not _has(record, GONE):
         return False
     return "left" not in record or (_has(record["left"], MEASURES) and _holds_segments(record["left"]))
