@@ -77,6 +77,8 @@ def folded(text: str) -> str:
     """A text as it is compared."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", lines(text)).casefold())
+        # Turkish has a pair of each i, and which one a capital is of depends on the language.
+        text = text.replace("i\u0307", "i").replace("\u0131", "i")
     else:
         text = lines(text).lower()
     return _SPACE.sub(" ", text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.archiving import Archiver
 from tests.support.buckets import Buckets, serving
+from tests.support.crash import killed_at
 from tests.support.mirrors import Mirrored, head_of, restore_into, restored, same_archive
 from tests.support.settings import settings
 
@@ -26,6 +27,7 @@ from moon.host_id import host_file, known_host
 from moon.mirror.mirror_station import lock_file
 from moon.openclaw.transcript_store import Transcript
 from moon.vault.catalog import open_catalog
+from moon.vault.forgetting import Tombstone, all_of, forget
 from moon.vault.ledger import Ledger
 from moon.vault.packing import pack_past_days
 from moon.vault.verify import verify
@@ -211,6 +213,29 @@ def test_an_object_without_its_part_is_put_again_beside_and_then_removed(nas, tm
     outcome = mirrored.copy()
     assert outcome.problems() == [] and outcome.done.removed == 1
     assert same_archive(mirrored.home, restored(nas, tmp_path / "b", mirrored.host, key[1], sealed=True))
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("step", [1, 3, 8])
+def test_what_a_killed_run_put_goes_when_it_is_forgotten(nas, tmp_path, key, sealed, step):
+    """No part ever names it: neither an object nor what was not finished of one may stay."""
+    mirrored = Mirrored(tmp_path / "a", nas, {"recipients": [key[0]]} if sealed else {"encrypt": "off"})
+    for path, text in (("standing", "kept"), ("2026-11-29", "this too")):
+        mirrored.home.memory.mkdir(exist_ok=True)
+        (mirrored.home.memory / f"{path}.md").write_text(text)
+    mirrored.hear("s1")
+    mirrored.copy()
+    before = {path for path in (tmp_path / "nas").rglob("*") if path.is_file()}
+    mirrored.hear("s2", words="the saffron lighthouse")
+    assert killed_at(step, mirrored.copy)
+    with open_catalog(mirrored.home) as catalog:
+        for file in list(catalog.segments("main", "s2")):
+            forget(catalog, all_of(catalog, file), Tombstone("2026-11-29T08:00:00.000Z", "asked for", "all"))
+    assert mirrored.copy().problems() == []
+    now = {path for path in (tmp_path / "nas").rglob("*") if path.is_file()}
+    assert {path for path in now - before if "ledger" not in path.parts} == set()
+    assert before <= now
+    restored(nas, tmp_path / "b", mirrored.host, key[1] if sealed else b"", sealed=sealed)
 
 
 def test_time_that_is_over_leaves_the_rest_to_the_next_run(nas, tmp_path, monkeypatch):

@@ -28,6 +28,19 @@ def test_every_script_composed_or_not_and_in_any_case(text: str, form: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ("istanbulşifre", "İSTANBULŞİFRE"),
+        ("İSTANBULŞİFRE", "istanbulşifre"),
+        ("ısparta", "ISPARTA"),
+        ("ISPARTA", "ısparta"),
+    ],
+)
+def test_either_i_of_turkish(asked: str, there: str) -> None:
+    assert TextMatch(asked).is_in_line(events.message("e", f"before {there} after"))
+
+
+@pytest.mark.parametrize(
     "worn",
     [
         TOKEN.lower(),

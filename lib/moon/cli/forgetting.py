@@ -188,8 +188,8 @@ def _rows(home: Home, hashes: set[str]) -> int:
 def carry_out(home: Home, config: Config, catalog: Catalog, request: Request) -> tuple[Survey, Outcome]:
     """Do it, under the cycle lock; what goes wrong for one archive stops no other. Raises `MoonError`."""
     found = survey(home, config, catalog, request)
+    quiet.forget(str(home.root))  # first, so that the next tick looks, and finds the note
     write_note(home, request)
-    quiet.forget(str(home.root))
     done = Outcome(list(found.plan.problems))
     match = TextMatch(request.match) if request.match else None
     remove_abandoned(home.root)

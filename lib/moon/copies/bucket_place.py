@@ -105,6 +105,9 @@ class BucketPlace:
         except Exception as error:
             raise self._failed(error) from error
 
+    def tidy(self, prefix: str) -> None:
+        return  # an object is there whole or not at all
+
     def list(self, prefix: str) -> Iterator[Found]:
         try:
             for batch in self._obstore.list(self._store, prefix=prefix):

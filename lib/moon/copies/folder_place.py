@@ -117,6 +117,13 @@ class FolderPlace:
             if error.errno != errno.ENOENT:
                 raise self._failed(error)
 
+    def tidy(self, prefix: str) -> None:
+        try:
+            for path in self._path(prefix).rglob(f".*{UNREADY}"):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed(error) from error
+
     def folders(self) -> Iterator[str]:
         try:
             yield from sorted(each.name for each in self.root.iterdir() if each.is_dir())

@@ -65,6 +65,18 @@ def in_copies_alone(tombstones: Sequence[Line]) -> Iterator[Line]:
             yield tombstone
 
 
+def forgotten_by(record: Line) -> Iterator[Item]:
+    """The files, and the segments before they were joined, that a line says are to be nowhere any more."""
+    if record.get("kind") != "forgotten" or record["scope"] != EVERYWHERE:
+        return
+    if record.get("archive_path"):
+        yield _item(record)
+    for each in record["gone"]:
+        yield Item(each["archive_path"], each["sha256"])
+    for digest in record.get("digests", []):
+        yield Item(f"archives/quarantine/{digest}.bin", digest)
+
+
 def _is_kept(tombstone: Line, later: Iterable[Line]) -> bool:
     """Does the copy keep that file: was it taken from the disk alone, and nothing of it forgotten since?"""
     if tombstone["scope"] == EVERYWHERE:

@@ -44,6 +44,9 @@ class Place(Protocol):
     def list(self, prefix: str) -> Iterator[Found]:
         """The objects below a folder."""
 
+    def tidy(self, prefix: str) -> None:
+        """Remove what killed writers left unfinished below a folder that nobody else writes to."""
+
     def folders(self) -> Iterator[str]:
         """The names of the folders at the top."""
 

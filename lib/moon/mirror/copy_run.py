@@ -25,13 +25,14 @@ from moon.copies.layout import (
     PartBody,
     PartHeader,
     Stored,
+    first_name,
     names_for,
     object_name,
     pack_body,
     pack_part,
     part_name,
 )
-from moon.copies.ledger_items import needed
+from moon.copies.ledger_items import forgotten_by, needed
 from moon.copies.place import Place
 from moon.copies.sealing import Seal
 from moon.errors import ArchiveDamaged, MoonError
@@ -42,6 +43,7 @@ from moon.mirror.copy_source import proven_bytes
 from moon.mirror.what_is_there import Meeting, lines_of, records_of
 from moon.paths import Home
 from moon.vault.ledger import Ledger, line_hash
+from moon.vault.standing import Line
 
 PUTTERS = 8
 # So many bytes of files are in memory at once, but for a single file that is larger.
@@ -100,7 +102,9 @@ class CopyRun:
         if copy_plan.takes_out(lines) or self.record.missing:
             earlier = records_of(lines_of(self.ledger, 0, start))
             now = needed([*earlier, *records_of(lines)])
-            here, gone = now.here, needed(earlier).everything() - now.everything()
+            before = needed(earlier).everything()
+            here, gone = now.here, before - now.everything()
+            self._note_leftovers(records_of(lines), before | now.everything())
         for batch in self._with_missing(copy_plan.batches(start, lines, here), here or set()):
             if self.done.parts and time.monotonic() > self.deadline:
                 break
@@ -110,6 +114,27 @@ class CopyRun:
         if not self.done.left:
             self._copy_notes(gone)
             self._finish_generation()
+
+    def _note_leftovers(self, lines: Sequence[Line], named: set[Item]) -> None:
+        """Have removed what killed runs put of files that are forgotten now: no part ever named it."""
+        items = {item for line in lines for item in forgotten_by(line)}
+        if not items or self.keeps_old:
+            return
+        self.place.tidy(self.host.id)
+        firsts = {self._first(item) for item in items} - {self._first(item) for item in named}
+        left = [name for name in self._names("archives") if first_name(name) in firsts]
+        if self.record.notes and all(
+            generation == self.record.generation for generation, _ in self.meeting.part_names()
+        ):
+            notes = {each.object for each in self.record.notes.values()} | {each.name for each in self.known.values()}
+            left += [name for name in self._names("notes") if name not in notes]
+        self.record.remove = sorted({*self.record.remove, *left})
+        write_record(self.home, self.record)
+
+    def _names(self, kind: str) -> Iterator[str]:
+        """The objects of a kind that are there."""
+        prefix = f"{self.host.id}/"
+        return (each.name.removeprefix(prefix) for each in self.place.list(f"{prefix}{kind}"))
 
     def _forget_what_was_joined(self, end: int) -> None:
         """A file that another process joined with others meanwhile is not missing, although it is gone."""
