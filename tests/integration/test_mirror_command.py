@@ -223,6 +223,22 @@ def test_what_is_forgotten_goes_from_the_copy_with_the_next_run(moon: Moon):
     moon.ok("mirror", "--verify")
 
 
+@pytest.mark.parametrize("how", ["gone", "half"])
+def test_a_lost_head_is_named_and_put_again_and_a_restore_needs_none(moon: Moon, tmp_path: Path, how: str):
+    configure(moon)
+    moon.ok("snapshot")
+    moon.ok("mirror")
+    (head,) = (moon.folder / "nas").glob("*/head.json")
+    data = head.read_bytes()
+    head.unlink() if how == "gone" else head.write_bytes(data[:50])
+    moon.ok("mirror", "--restore", str(tmp_path / "back"), "--from", f"file://{moon.folder / 'nas'}", "--no-index")
+    told = moon.run("mirror", "--verify")
+    assert told.code != 0 and "head.json" in told.stderr
+    moon.run("mirror")
+    assert head.read_bytes()[:50] == data[:50]
+    moon.ok("mirror", "--verify")
+
+
 def test_options_that_make_no_sense(moon: Moon):
     for arguments in (("--sample", "2"), ("--host", "h"), ("--from", "file:///x"), ("--verify", "--list")):
         assert moon.run("mirror", *arguments).code == 2, arguments

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from moon.clock import now_text
+from moon.copies import copy_head
 from moon.copies.copy_errors import CopyDamaged, CopyFailed, CopyKeyMissing, ObjectMissing
 from moon.copies.copy_record import CopyRecord
-from moon.copies.layout import OBJECT_LIMIT, Item, Stored, first_name, object_name
+from moon.copies.layout import HEAD, OBJECT_LIMIT, Item, Stored, first_name, object_name
 from moon.copies.ledger_items import needed
 from moon.copies.place import Place
 from moon.copies.sealing import Seal
@@ -61,6 +62,8 @@ def prove(ledger: Ledger, host: Host, place: Place, seal: Seal, record: CopyReco
         proof.errors += read_copy(place, host.id, seal).problems
     if proof.errors:
         record.renew = True
+    if there.record.parts:
+        _prove_head(record, place, host, proof)
     now = needed(ledger.lines())
     items = {object_name(host.id, item, seal.sealed): item for item in now.everything()}
     _note_absent(record, items, there.known, proof)
@@ -71,6 +74,18 @@ def prove(ledger: Ledger, host: Host, place: Place, seal: Seal, record: CopyReco
     proof.strays = _strays(place, host.id, {each.name for each in there.known.values()} | set(record.remove))
     record.verified_at = now_text()
     return proof
+
+
+def _prove_head(record: CopyRecord, place: Place, host: Host, proof: Proof) -> None:
+    """Others find a host, and how far it is, by its head."""
+    try:
+        if copy_head.read_head(place, host.id) is not None:
+            return
+        path = f"{place.url}/{host.id}/{HEAD}"
+        proof.errors.append(CopyDamaged(f"{path} is not there", path=path, hint="the next run puts it again"))
+    except CopyDamaged as error:
+        proof.errors.append(error)
+    record.head_at = ""
 
 
 def _opens(seal: Seal) -> bool:

@@ -83,6 +83,8 @@ def choose_host(place: Place, named: str) -> str:
     """The one host there is, or the one named by its id or the name of its machine. Raises `CopyFailed`."""
     heads = list(copy_head.read_heads(place))
     names = {host: head["name"] if not isinstance(head, CopyFailed) else "" for host, head in heads}
+    if not names:  # lost heads; the parts are what counts
+        names = {host: "" for host in place.folders() if any(True for _ in place.list(f"{host}/ledger"))}
     fits = [host for host, name in names.items() if named in (host, name)] if named else list(names)
     if not fits and named and any(True for _ in place.list(f"{named}/ledger")):
         return named  # its head is lost; the parts are what counts
