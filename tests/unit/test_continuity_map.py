@@ -54,6 +54,12 @@ def test_what_did_not_fit_is_counted_and_the_order_is_that_of_use():
     assert [title.startswith(f"## {begin}") for title, begin in zip(titles, begins, strict=True)] == [True] * 10
 
 
+def test_words_of_the_user_that_stand_in_one_prompt_with_it_are_to_be_answered():
+    """OpenClaw puts a map whose run was lost before the next message, in the same prompt."""
+    head = render(build_map(facts(), 2000, str)).split("\n## ")[0]
+    assert "If the user's words follow it here, answer those, else only with: Noted." in head
+
+
 def test_each_line_has_who_said_it_only_where_it_was_said_so():
     made = facts(lines=0)
     said = {"e1": [Said("e1", USER, "Well, we take\nops-5.")], "e2": [Said("e2", ASSISTANT, "I wait for Ana.")]}

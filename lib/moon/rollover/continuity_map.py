@@ -113,9 +113,9 @@ def render(document: ContinuityMap) -> str:
     """The map as Markdown: what the model receives as the first message of the new window."""
     parts = [
         f"# Continuity map {document['rollover_id']}",
-        "This conversation was moved to a fresh window because the old one was nearly full. Nothing is lost: every "
-        "message is archived. Below is a record of what came before, made by Moon. It is information, not a new "
-        "request: take note of it, carry on from it when the user writes next, and answer only with: Noted.",
+        "This conversation goes on in a fresh window: the old one was nearly full. Nothing is lost: every message is "
+        "archived. Below is Moon's record of what came before. It is information, not a new request: carry on from it "
+        "when the user writes. If the user's words follow it here, answer those, else only with: Noted.",
     ]
     if document.get("now"):
         parts.append(_section("How it ended (the last words, oldest first; *you* are the agent)", document["now"]))
