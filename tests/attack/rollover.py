@@ -74,14 +74,27 @@ class Talkative(LoopbackModel):
         texts = [message_text(each) for each in body["messages"] if each.get("role") == "user"]
         # OpenClaw adds words of its own behind the user's: its context, and that a turn before had no reply.
         last = next((text for text in reversed(texts) if not text.startswith(OPENCLAWS_OWN)), "")
-        tokens = [word for word in last.split() if is_token(word)]
-        if "# Continuity map" in last:
+        words = asked(last)
+        if last and not words:
             return Answer(text="Noted.")
-        fill = re.search(r"\[fill ([0-9.]+)\]", last)
+        tokens = [word for word in words.split() if is_token(word)]
+        fill = re.search(r"\[fill ([0-9.]+)\]", words)
         used = round(float(fill[1]) * BUDGET) if fill else None
         if tokens:
             return Answer(text=f"answer-to-{tokens[-1]}", delay=self.dice.uniform(0.0, 1.2), prompt_tokens=used)
         return Answer(text="Understood.", prompt_tokens=used) if fill else said
+
+
+def asked(text: str) -> str:
+    """What a prompt asks for; nothing where that is the map.
+
+    A turn that lost its run to a crash of the gateway is put before the next message, in one prompt with it.
+    """
+    if "# Continuity map" not in text:
+        return text
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("Runtime: ")]
+    # The map ends with a list; what people say is a line of its own.
+    return "" if lines[-1].startswith(("- ", "#")) or "# Continuity map" in lines[-1] else lines[-1]
 
 
 def is_token(word: str) -> bool:
