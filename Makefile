@@ -151,6 +151,9 @@ bench-recall-speed: venv ## How long an answer takes, beside `qmd search` (DATA=
 docs: $(VENV)/.core ## Write what is rendered: moon.yaml.example, docs/configuration.md, docs/troubleshooting.md
 	$(PY) -E -s lib/launch.py docs
 
+picture: venv ## Draw what the README shows first, from a real run: docs/pictures/terminal.svg
+	$(PY) -E -s tests/demo/picture.py
+
 install: $(VENV)/.full ## Link the executables into PREFIX/bin and start the timer
 	@$(PY) -E -s lib/launch.py install --prefix '$(PREFIX)'
 

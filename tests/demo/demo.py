@@ -51,23 +51,27 @@ class Scene:
             shutil.copytree(RECORDED / generation, folder / generation)
         self.now = shortly_after_the_recording(folder)
 
+    def environment(self, generation: str) -> dict[str, str]:
+        """What the executables see: nothing of this machine's Moon or OpenClaw."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("MOON_", "OPENCLAW_"))}
+        return {
+            **own,
+            "HOME": str(self.folder),
+            "MOON_HOME": str(self.home),
+            "MOON_NOW": self.now,
+            "MOON_OPENCLAW__BIN": "openclaw-switched-off-for-the-demo",
+            "MOON_QMD__ENABLED": "false",
+            "MOON_DISTILL__PROVIDERS": "local",
+            # The maintained rule set compiles itself for seconds in a home folder that is new.
+            "MOON_REDACT__RULES": "builtin",
+            "OPENCLAW_STATE_DIR": str(self.folder / generation),
+        }
+
     def run(self, *argv: str, generation: str = "sqlite", given: str | None = None) -> str:
         """Run one of Moon's executables; what it prints."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("MOON_", "OPENCLAW_"))}
         done = subprocess.run(
             [str(REPO / "bin" / argv[0]), *argv[1:]],
-            env={
-                **own,
-                "HOME": str(self.folder),
-                "MOON_HOME": str(self.home),
-                "MOON_NOW": self.now,
-                "MOON_OPENCLAW__BIN": "openclaw-switched-off-for-the-demo",
-                "MOON_QMD__ENABLED": "false",
-                "MOON_DISTILL__PROVIDERS": "local",
-                # The maintained rule set compiles itself for seconds in a home folder that is new.
-                "MOON_REDACT__RULES": "builtin",
-                "OPENCLAW_STATE_DIR": str(self.folder / generation),
-            },
+            env=self.environment(generation),
             input=given or "",
             capture_output=True,
             text=True,
