@@ -13,7 +13,7 @@ VENV_WORKS := $(shell $(PY) -E -s -c 'import sys; from importlib.util import fin
 	needed = ("pip", "yaml", "jsonschema", "dateutil", "zstandard"); \
 	sys.exit(sys.version_info < (3, 10) or not all(map(find, needed)))' 2>/dev/null && echo yes)
 
-.PHONY: help venv demo test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit attack-copies attack-shared fleet-demo bench bench-fleet bench-distill bench-recall bench-recall-speed docs install uninstall clean
+.PHONY: help venv demo picture test test-long mutation lint types check e2e attack attack-crash attack-gateway attack-races soak fuzz prove audit attack-copies attack-shared fleet-demo bench bench-fleet bench-distill bench-recall bench-recall-speed docs install uninstall clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
