@@ -49,10 +49,12 @@ def _is_decision(unit: Unit, text: str, session: Session) -> bool:
 
 def _settles_something(question: Unit, session: Session) -> bool:
     """Whether a yes settles more than that work be done: a value, a name, a day or one of two things stands in it."""
-    both = f"{question.text} {session.assented[question.turn].text}"
-    return bool(
-        values_in(both) or identifiers_in(both) or cue("when").search(both) or cue("alternative").search(question.text)
-    )
+    answer = session.assented[question.turn].text
+    both = f"{question.text} {answer}"
+    if values_in(both) or identifiers_in(both) or cue("when").search(both):
+        return True
+    # A mere yes to one of two things picks neither of them.
+    return bool(cue("alternative").search(question.text)) and not cue("assent").fullmatch(answer.strip(" .!,"))
 
 
 def _is_milestone(unit: Unit, text: str, session: Session) -> bool:
