@@ -75,9 +75,13 @@ def stands_alone(text: str) -> bool:
     return not any(cue(name).match(text) for name in ("dependent", "request", "question"))
 
 
+# "…, like, what is …"
+_FILLER = re.compile(r"(?i),\s+(?:like|you know|well|btw|anyway)$")
+
+
 def _whole(text: str, start: int) -> str:
-    """A clause without the marks at its ends; one from the middle of a sentence begins with a capital."""
-    text = text.strip(" ,;–—-")
+    """A clause without the marks and fillers at its ends; one from the middle of a sentence begins with a capital."""
+    text = _FILLER.sub("", text.strip(" ,;–—-"))
     return text[:1].upper() + text[1:] if start else text
 
 
@@ -117,17 +121,38 @@ def without_frame(text: str) -> str:
         or rest.count(" ") < 2
         or cue("joiner").match(rest)
         or cue("pronoun").match(rest)
+        or _object().match(rest)
     ):
         return text
     return rest[:1].upper() + rest[1:]
 
 
+@functools.cache
+def _object() -> re.Pattern[str]:
+    """The thing that was found, and not what was found of it: "I realized my mistake and corrected it"."""
+    return re.compile(
+        rf"(?:my|our|the|an?|mein\w*|unser\w*|ma|mon|mi|mis|la|el)\s\w+\s(?:{words_of('joiner')})\s", re.IGNORECASE
+    )
+
+
 _COMMA = re.compile(r"[,;]\s+(?!\d)|\s[–—-]\s")
+
+
+@functools.cache
+def _enumeration() -> re.Pattern[str]:
+    """What comes after a comma within an enumeration: "…, quotient, and chain rules"; no new clause."""
+    return re.compile(
+        rf"[,;]\s+(?!(?:{words_of('dependent')}|{words_of('joiner')}|{words_of('speaker')})(?!\w))[^\s,;]+,?\s+"
+        rf"(?:and|or|und|oder|et|ou|y|o|e)\s+(?!(?:{words_of('speaker')}|{words_of('pronoun')})(?!\w))",
+        re.IGNORECASE,
+    )
 
 
 def without_trailing(text: str, last: int) -> str:
     """A statement without what hangs on behind its last value, which ends at `last`, after a comma."""
     border = _COMMA.search(text, last)
     if not border or len(text) - border.start() < TRAILING or not stands_alone(text[: border.start()]):
+        return text
+    if _enumeration().match(text, border.start()):
         return text
     return text[: border.start()]

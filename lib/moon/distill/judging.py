@@ -14,6 +14,7 @@ from moon.distill.clauses import without_lead_in
 from moon.distill.conversation import Session, corrects
 from moon.distill.cues import FAILURE, cue
 from moon.distill.identifiers import WEIGHT, identifiers_in, quoted_in, things_in
+from moon.distill.labels import label_of
 from moon.distill.sureness import is_sure
 from moon.distill.turns import ASSISTANT, RESULT, SUMMARY, USER
 from moon.distill.units import Unit, sentences, terms
@@ -125,11 +126,19 @@ def _sources(unit: Unit, session: Session) -> tuple[str, ...]:
 
 def _score(name: str, unit: Unit, words: frozenset[str], session: Session) -> float:
     if unit.label:
-        labelled = LABELLED + _common(unit, words, session) if name == unit.label else 0.0
+        meant = name == unit.label and not _is_advised(unit, session)
+        labelled = LABELLED + _common(unit, words, session) if meant else 0.0
         return labelled * backed(unit, session)
     weight = ROLES[name].get(unit.role, 0.0) * backed(unit, session)
     strength = _strength(name, unit, session) if weight else 0.0
     return strength * weight * _common(unit, words, session) * _timeliness(name, unit, session) if strength else 0.0
+
+
+def _is_advised(unit: Unit, session: Session) -> bool:
+    """Whether it stands under "Next steps" in a long answer that no tool bears out: what others might do."""
+    if unit.role != ASSISTANT or not unit.item or unit.label != "open_tasks" or label_of(unit.text):
+        return False
+    return unit.turn not in session.reports and session.ends[unit.turn] >= ADVICE
 
 
 def backed(unit: Unit, session: Session) -> float:
@@ -209,8 +218,17 @@ def _says_too_little(unit: Unit) -> bool:
     """A mere yes, a word or two, or that there is nothing."""
     if says_nothing(unit.text):
         return True
+    if unit.role == USER and _only_moves_on(unit.text):
+        return True
     only_yes = len(unit.text) < 25 and bool(cue("assent").fullmatch(unit.text.strip(" .!,")))
     return (unit.role == USER and only_yes) or (len(unit.text) < 8 and unit.text.isascii())
+
+
+def _only_moves_on(text: str) -> bool:
+    """Whether this asks for the next thing of the same kind and says no more: "Makes sense. Let's do another one!"."""
+    said = [without_lead_in(each).strip(" .!") for each in sentences(text)]
+    moves = [bool(cue("moves_on").fullmatch(each)) for each in said]
+    return any(moves) and all(move or cue("takes_up").match(each) for move, each in zip(moves, said, strict=True))
 
 
 def _decides(unit: Unit, session: Session, cued: bool) -> float:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from moon.distillations import lists_of, says_nothing
 from moon.documents import DistillationRecord
+from moon.fulltext.languages import guess, stem, stop_words
 from moon.fulltext.words import words
 from moon.text import one_line, token_estimate
 
@@ -31,6 +32,7 @@ CONTENT = 4
 SAME = 0.8
 # A task is done when a later milestone has so many of its words.
 DONE = 0.6
+LEAST_STEMS = 2
 # What a line costs beside its text, in tokens: bullet, who said it, line end.
 BULLET = 4
 
@@ -140,8 +142,25 @@ def _content(text: str) -> frozenset[str]:
 
 def _is_done(task: Line, milestones: Iterable[Line]) -> bool:
     asked = _content(task.text)
-    later = (_content(line.text) for line in milestones if line.age < task.age)
-    return any(len(asked & done) >= DONE * max(1, len(asked)) for done in later)
+    later = [line.text for line in milestones if line.age < task.age]
+    if any(len(asked & _content(done)) >= DONE * max(1, len(asked)) for done in later):
+        return True
+    return any(_does(done, task.text) for done in later)
+
+
+def _does(done: str, asked: str) -> bool:
+    """Whether a result says in other forms of its words what was asked for, with all its values.
+
+    "Flights: I still have to book them" is done by "Flights are booked"; function words tell nothing of that.
+    """
+    language = guess(asked) or "en"
+    about, told = _stems(asked, language), _stems(done, language)
+    return len(about) >= LEAST_STEMS and _values(asked) <= _values(done) and len(about & told) >= DONE * len(about)
+
+
+def _stems(text: str, language: str) -> frozenset[str]:
+    stops = stop_words(language)
+    return frozenset(stem(word, language) for word in words(text) if word not in stops)
 
 
 def not_in(told: str, lists: Lists, whole: Collection[str] = KEPT_TWICE) -> dict[str, list[Line]]:
