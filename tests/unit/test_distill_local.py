@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.bench.bench_distill import KINDS, lead_and_tail, load_all, local, measure
 from tests.support.properties import examples
 
-from moon.distill.clauses import clauses, without_frame, without_lead_in
+from moon.distill.clauses import clauses, without_frame, without_lead_in, without_trailing
 from moon.distill.commands import ranked_commands
 from moon.distill.distillation import Distillation, Item, code
 from moon.distill.identifiers import commands_in, identifiers_in, is_command
@@ -157,6 +157,50 @@ def test_a_task_that_was_done_later_is_not_open() -> None:
         ("user", "And we still need to order the new disks."),
     )
     assert lists["open_tasks"] == ["And we still need to order the new disks."]
+
+
+def test_asking_for_the_next_one_is_no_decision() -> None:
+    lists = lists_of(
+        ("assistant", "Would you like another problem, or do you have questions about limits or notation?"),
+        ("user", "Makes sense. Let's do another one!"),
+        ("assistant", "Would you like another problem, or do you have questions about limits or notation?"),
+        ("user", "Let's do it."),
+        ("assistant", "Fine. Should the report cover April?"),
+        ("user", "Let's do that in July instead, with two authors."),
+    )
+    assert not any("another" in line or line.endswith("do it.") for line in lists["decisions"] + lists["summary"])
+    assert any("July" in line for line in lists["decisions"])
+
+
+def test_next_steps_of_a_long_answer_are_advice_unless_its_tools_ran() -> None:
+    steps = "### Next steps\n- Renew the certificate of the mail host.\n- Review the old notes."
+    advice = "\n\n".join(f"A point about gardening, number {each}." for each in range(8)) + f"\n\n{steps}"
+    assert lists_of(("user", "How do I get better at this?"), ("assistant", advice))["open_tasks"] == []
+    worked = (("user", "Check the hosts."), ("call", "exec check-hosts"), ("result", "ok"), ("assistant", advice))
+    assert "Renew the certificate of the mail host." in lists_of(*worked)["open_tasks"]
+
+
+@pytest.mark.parametrize(
+    ("text", "last", "kept"),
+    [
+        ("I got 15/20 on my quiz on product, quotient, and chain rules", 7, None),
+        ("The fee is 20 euros, and I think that is rather a lot of money", 13, "The fee is 20 euros"),
+    ],
+)
+def test_an_enumeration_is_not_cut_at_its_first_comma(text: str, last: int, kept: str | None) -> None:
+    assert without_trailing(text, last) == (kept or text)
+
+
+def test_a_statement_is_not_cut_to_what_was_realised() -> None:
+    text = "I realized my mistake and corrected it to 6x + 2"
+    assert without_frame(text) == text
+
+
+def test_a_filler_before_the_next_clause_is_taken_off() -> None:
+    (first, *_) = clauses(
+        "I'm trying to understand how derivatives work, like, what's the point of finding one for a test?"
+    )
+    assert first == "I'm trying to understand how derivatives work"
 
 
 def test_what_was_said_twice_is_kept_once() -> None:

@@ -55,6 +55,12 @@ def test_within_one_day_both_lines_stay():
     assert len(lists["decisions"]) == 2
 
 
+def test_a_task_is_done_in_other_forms_of_its_words_but_not_with_other_values():
+    january = record(JANUARY, open_tasks=["Flights: I still have to book them.", "I have to pay the 602 EUR bill."])
+    february = record(FEBRUARY, milestones=["Flights are booked, leaving at 11:05.", "The 105 EUR bill is paid."])
+    assert texts(gather([january, february])["open_tasks"]) == ["I have to pay the 602 EUR bill."]
+
+
 def test_a_task_that_a_later_day_reports_as_done_is_left_out():
     task, done = "Order two disks for the vault.", "The two disks for the vault are ordered."
     january = record(JANUARY, open_tasks=[task, "Write the report."])
