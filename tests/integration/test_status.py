@@ -12,6 +12,7 @@ from tests.support.moon import ROOT, Moon, files_below
 from tests.support.stores import NOW_MS
 
 from moon.clock import format_ms
+from moon.cycle import session_states as states
 
 
 @pytest.fixture
@@ -51,6 +52,12 @@ def test_before_anything_ran(tmp_path: Path) -> None:
     assert document["set_up"] is False and codes(document) == ["never_looked"]
     assert "moon-sample" in words(moon)
     assert not moon.home.root.exists()
+
+
+def test_a_sound_state_that_no_tick_wrote_is_no_problem(moon: Moon) -> None:
+    states.save(moon.home, states.State())
+    assert moon.home.state_file.exists()
+    assert "state_unreadable" not in codes(status(moon))
 
 
 def test_after_a_tick(moon: Moon) -> None:

@@ -245,7 +245,7 @@ def _still_there(home: Home, config: Config, match: TextMatch, known: list[Found
     named = {each.path for each in known} | {home.state / "forget.json", *memory}
     found = [Found(path, "written there by others than Moon") for path in memory]
     others = (path for path in other_files.still_in(home.root, match) if path not in named)
-    return [*found, *(Found(path, "not a file of Moon's making") for path in others)]
+    return [*found, *(Found(path, other_files.why_still_in(home, path)) for path in others)]
 
 
 def _record(home: Home, request: Request, found: Survey, done: Outcome) -> None:

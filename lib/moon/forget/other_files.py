@@ -80,6 +80,13 @@ def find_text(home: Home, match: TextMatch) -> list[Found]:
     return found
 
 
+def why_still_in(home: Home, path: Path) -> str:
+    """Why a file holds the text after all was done."""
+    if path.name.startswith(home.catalog.name):
+        return "the catalog names sessions and events, as the ledger does"
+    return "not a file of Moon's making"
+
+
 def _action(home: Home, path: Path, name: str) -> str:
     if path in parts(home.audit_log) or path == home.health_file or path == home.state / "models.json":
         return "clean"

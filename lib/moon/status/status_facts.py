@@ -196,15 +196,19 @@ def _age_of(home: Home, now: int) -> int | None:
 
 def _read_state(home: Home, problems: list[MoonError]) -> states.State:
     state = states.peek(home)
-    if not state.heartbeat and home.state_file.exists():
-        problems.append(_why_unreadable(home.state_file))
+    if not state.heartbeat and home.state_file.exists() and (why := _why_unreadable(home.state_file)):
+        problems.append(why)
     return state
 
 
-def _why_unreadable(path: Path) -> MoonError:
-    """Why a state file that is there cannot be used: closed to this user, of a newer Moon, or damaged."""
+def _why_unreadable(path: Path) -> MoonError | None:
+    """Why a state file that is there cannot be used: closed to this user, of a newer Moon, or damaged.
+
+    None for a sound one: before the first tick, another command can have written it.
+    """
     try:
         schema.read("state", path)
+        return None
     except DocumentTooNew as error:
         return error
     except (FileNotFoundError, DocumentInvalid):
