@@ -66,7 +66,7 @@ types: venv ## Types (mypy --strict)
 check: lint types test ## All of the above
 
 e2e: venv ## The same job against the real OpenClaw and QMD, installed into .cache/
-	$(PY) tests/e2e/install.py
+	$(PY) tests/e2e/install.py all
 	$(PY) -m pytest tests/e2e
 
 attack: SEED := $(or $(SEED),$(shell date +%s))
@@ -85,7 +85,7 @@ attack-crash: venv ## Kill a whole cycle at every system call, with and without 
 
 attack-gateway: SEED := $(or $(SEED),$(shell date +%s))
 attack-gateway: venv ## The same on the real OpenClaw: kills around prune and rollover, runs begun right before a reset (KILLS=200 RUNS=100)
-	$(PY) tests/e2e/install.py
+	$(PY) tests/e2e/install.py all
 	@echo "make attack-gateway SEED=$(SEED)"
 	$(PY) tests/attack/transcripts.py --seed $(SEED) --count 0 --real 12
 	$(PY) tests/attack/rollover.py --seed $(SEED) --kills $(or $(KILLS),200) --runs $(or $(RUNS),100)
