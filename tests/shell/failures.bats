@@ -19,11 +19,11 @@ load helper
 @test "a state file of a later version is left alone" {
     make_session main agent:main:main s1 40000
     mkdir -p "$MOON_HOME/state"
-    echo '{"schema": "moon.state/2"}' >"$MOON_HOME/state/moon_state.json"
+    echo '{"schema": "moon.state/9"}' >"$MOON_HOME/state/moon_state.json"
     run "$bin/moon-sample"
     [ "$status" -eq 78 ]
-    [[ "$output" == *"moon.state/2"* ]]
-    [ "$(cat "$MOON_HOME/state/moon_state.json")" = '{"schema": "moon.state/2"}' ]
+    [[ "$output" == *"moon.state/9"* ]]
+    [ "$(cat "$MOON_HOME/state/moon_state.json")" = '{"schema": "moon.state/9"}' ]
 }
 
 # cut_short: a cycle in which only the archive station has finished, as after a crash.
