@@ -369,7 +369,7 @@ def kill_while_it_is_at_the_reset(gateway: Gateway, number: int = signal.SIGKILL
 
 
 def wait_until(true):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
